@@ -1,0 +1,2 @@
+// Package watch is the way from sample to verdict for every watched process.
+package watch

@@ -1,0 +1,2 @@
+// Package supervisor holds the listening sockets, starts one worker a role and keeps it running.
+package supervisor
