@@ -6,6 +6,7 @@ package state
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -75,7 +76,8 @@ const (
 )
 
 // Timings holds how long each phase took; a phase that was not reached or not needed is zero. Total is the round trip
-// that is compared with the verifier's threshold. In JSON each is a number of milliseconds and zero phases are absent.
+// that is compared with the verifier's threshold. In JSON each is a number of milliseconds with three decimals, so that
+// what is below a microsecond is lost, and zero phases are absent.
 type Timings struct {
 	Resolve, Connect, TLS, Request, FirstByte, Body, Total time.Duration
 }
@@ -106,7 +108,7 @@ func (t *Timings) UnmarshalJSON(data []byte) error {
 }
 
 func ms(d time.Duration) float64   { return float64(d.Microseconds()) / 1000 }
-func dur(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
+func dur(ms float64) time.Duration { return time.Duration(math.Round(ms*1000)) * time.Microsecond }
 
 // Result is the outcome of one check.
 type Result struct {
