@@ -1,0 +1,7 @@
+//go:build unix
+
+package supervisor
+
+import "runtime"
+
+const runtimeHasResident = runtime.GOOS == "linux"
