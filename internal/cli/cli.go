@@ -61,6 +61,7 @@ func Run(ctx context.Context, env *Env) int {
 func commands(env *Env) []*cobra.Command {
 	return []*cobra.Command{
 		versionCommand(env),
+		configCommand(env),
 	}
 }
 
