@@ -1,0 +1,153 @@
+package trend
+
+import "math"
+
+const (
+	loadExplains  = 0.5  // share of the variance above which memory follows its load
+	loadSwing     = 0.2  // and the share of the level by which the loads move it
+	stopAmplitude = 0.05 // amplitude of a warm-up as a share of the level
+	stopMargin    = 6.0  // BIC that growth which stops must gain over none
+	holesBeyond   = 0.25 // share of memory beyond the highest in-use ever: holes that nothing fits in
+	vagueRate     = 0.10 // a log that could not show growth of this share of the level a day says nothing
+)
+
+// classify turns the measurements into a verdict (facts: in use grows = leak; memory grows beyond a flat in use, or the
+// address space beyond flat memory = fragmentation).
+func (c *judgement) classify() {
+	switch {
+	case c.use != nil && c.use.holds():
+		c.say(Leak, c.use)
+	case c.use != nil && c.use.enough:
+		c.classifyGap()
+	case c.mem.holds():
+		c.say(Leak, c.mem)
+	case c.virt != nil && c.virt.holds():
+		c.say(Fragmentation, c.virt)
+	default:
+		c.say(alone(c.mem), c.mem)
+	}
+}
+
+func (c *judgement) say(v Verdict, w *growth) { c.finding.Verdict, c.lead = v, w }
+
+// classifyGap decides where in use is known and does not grow.
+func (c *judgement) classifyGap() {
+	gap := difference(c.memory, *c.inUse)
+	c.gap = c.measureOne(c.in.Memory.Name, gap)
+	peak := maxOf(c.inUse.v)
+	beyond := 0.0
+	if last := lastFloor(c.mem); last > 0 {
+		beyond = (last - peak) / last
+	}
+	own := alone(c.use)
+	switch {
+	case c.mem.holds() && c.gap.holds():
+		c.say(Fragmentation, c.mem)
+	case c.virt != nil && c.virt.holds():
+		c.say(Fragmentation, c.virt)
+	case c.use.wants() && own == Inconclusive:
+		c.say(Inconclusive, c.use)
+	case beyond > holesBeyond:
+		c.say(Fragmentation, c.mem)
+	default:
+		c.say(own, c.use)
+	}
+	c.gap.rules = append([]Evidence(nil), Evidence{Rule: "beyond the peak in use", Value: finite(beyond), Threshold: holesBeyond, Holds: beyond > holesBeyond,
+		Text: "share of memory beyond the most that was ever in use: holes that nothing fits in"})
+}
+
+// wants says that the trend is there but another rule stands against it.
+func (w *growth) wants() bool {
+	t, _ := w.rule("trend")
+	s, _ := w.rule("size")
+	return t.Holds && s.Holds
+}
+
+// alone names what a series that does not hold as growth is by itself.
+func alone(w *growth) Verdict {
+	switch {
+	case !w.enough || w.m == nil:
+		return Inconclusive
+	case w.stopped():
+		return WarmUp
+	case w.wants():
+		return Inconclusive
+	case w.upSteps() > 0:
+		return Step
+	case w.explains > loadExplains && w.swing > loadSwing*w.level:
+		return Load
+	case w.detectable()*24 > vagueRate*math.Max(w.level, 1):
+		return Inconclusive
+	}
+	return Stable
+}
+
+// stopped says whether there was growth that ended or slows.
+func (w *growth) stopped() bool {
+	s := w.stop
+	if s.kind == flat || s.bic > w.flat.bic-stopMargin {
+		return false
+	}
+	if s.bic > w.grow.bic-shapeMargin && (w.grow.kind != expLine || w.holds()) {
+		return false
+	}
+	if w.g.nseg > 1 && (s.kind != expo || lastAge(w.g) > 3*s.tau) {
+		return false // each new process warms up, and this one has
+	}
+	f := leastSquares(w.m.with(s.cols...), w.m.y)
+	amplitude := 0.0
+	for j, col := range s.cols {
+		amplitude = math.Max(amplitude, f.b[len(w.m.base)+j]*spreadOf(col)*w.m.scale)
+	}
+	return amplitude > stopAmplitude*w.level
+}
+
+func (w *growth) upSteps() int {
+	n := 0
+	for _, s := range w.stepSizes() {
+		if s > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// stepSizes gives the bytes of each step in w.steps.
+func (w *growth) stepSizes() []float64 {
+	f := leastSquares(w.m.with(w.grow.cols...), w.m.y)
+	var out []float64
+	j := w.g.nseg
+	for _, t := range w.m.terms {
+		if t.step >= 0 {
+			out = append(out, f.b[j]*w.m.scale)
+		}
+		j += t.cols
+	}
+	return out
+}
+
+// detectable is the smallest pace, in bytes an hour, that the test would have seen in four of five such logs.
+func (w *growth) detectable() float64 {
+	if !w.test.ok {
+		return math.Inf(1)
+	}
+	return math.Max((trendLevel+power)*w.se, leastGrowth*w.level/math.Max(w.g.span(), 1e-9))
+}
+
+func lastFloor(w *growth) float64 {
+	n := w.g.len()
+	if n == 0 {
+		return 0
+	}
+	return median(w.g.y[max(0, n-5):])
+}
+
+func maxOf(x []float64) float64 {
+	m := math.Inf(-1)
+	for _, v := range x {
+		m = math.Max(m, v)
+	}
+	return m
+}
+
+func lastAge(g *grid) float64 { return g.age[len(g.age)-1] }
