@@ -70,6 +70,8 @@ func alone(w *growth) Verdict {
 		return Inconclusive
 	case w.stopped():
 		return WarmUp
+	case w.settled():
+		return Stable
 	case w.wants():
 		return Inconclusive
 	case w.upSteps() > 0:
@@ -100,6 +102,12 @@ func (w *growth) stopped() bool {
 		amplitude = math.Max(amplitude, f.b[len(w.m.base)+j]*spreadOf(col)*w.m.scale)
 	}
 	return amplitude > stopAmplitude*w.level
+}
+
+// settled says whether the growth was that of new processes which each warmed up and then grew no more.
+func (w *growth) settled() bool {
+	s := w.stop
+	return w.g.nseg > 1 && s.kind == expo && s.bic < w.grow.bic && lastAge(w.g) > 3*s.tau
 }
 
 func (w *growth) upSteps() int {

@@ -58,7 +58,7 @@ func (c *judgement) report() {
 // rate is the pace of a series with its interval, a real day.
 func (c *judgement) rate(w *growth) *Rate {
 	half := z95 * math.Max(widen*w.se, leastError*math.Abs(w.slope))
-	return &Rate{BytesPerDay: finite(c.perDay(w.slope)), Low: finite(c.perDay(w.slope - half)), High: finite(c.perDay(w.slope + half))}
+	return &Rate{BytesPerDay: finite(c.perDay(w.slope)), Low: finite(math.Max(0, c.perDay(w.slope-half))), High: finite(c.perDay(w.slope + half))}
 }
 
 // limit fills in when the limit is reached: by the growth of memory, and of the address space where that is the limit.

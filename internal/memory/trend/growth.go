@@ -16,6 +16,7 @@ const (
 	shapeMargin  = 0.0   // BIC that steady growth must be ahead of growth that stops
 	secondShare  = 0.35  // pace in the second half of the growth, as a share of the whole
 	secondLevel  = 0.8   // and its t
+	shortDays    = 4.0   // days below which a log is too short to know the day's cycle well
 	backMost     = 0.5   // share of the growth that may be given back
 	backStrong   = 0.8   // the same when the trend is beyond strongTrend
 	strongTrend  = 5.0
@@ -98,7 +99,7 @@ func measure(name string, s samples, loads []Series, aligned [][]float64, restar
 
 // estimate runs the trend test on the chosen shape.
 func (w *growth) estimate() {
-	cols := w.m.with(w.grow.cols...)
+	cols := append(w.m.with(w.grow.cols...), w.grow.slip...)
 	target := len(w.m.base) + w.grow.target
 	w.test = perronYabu(w.g, cols, w.m.y, target)
 	unit := w.m.scale / w.m.hours
@@ -117,7 +118,7 @@ func (w *growth) reach() float64 {
 
 func (w *growth) judgeTrend(resolution float64) {
 	level := trendLevel
-	if w.grow.kind != line && w.grow.kind != driven {
+	if w.grow.kind != line && w.grow.kind != driven || w.covered < 24*shortDays {
 		level = bentLevel
 	}
 	noise := "noise that comes back to its level"
@@ -129,8 +130,8 @@ func (w *growth) judgeTrend(resolution float64) {
 	least := math.Max(leastGrowth*w.level, leastSteps*resolution)
 	w.add("size", w.total, least, w.total >= least && w.total > 0, "growth over the log in bytes, against what is worth a name at this level and resolution")
 	margin := w.stop.bic - w.grow.bic
-	if w.stop.kind == flat {
-		margin = math.Max(margin, 0) // flat against line is what the trend test decides
+	if nested(w.stop.kind, w.grow.kind) {
+		margin = math.Max(margin, 0) // the same without its growth is what the trend test decides
 	}
 	w.add("shape", margin, shapeMargin, margin >= shapeMargin,
 		"BIC by which growth that goes on (%s) is ahead of growth that does not (%s)", w.grow.kind, w.stop.kind)

@@ -31,7 +31,7 @@ func perronYabu(g *grid, cols [][]float64, y []float64, target int) trendTest {
 		return trendTest{}
 	}
 	n := float64(len(y))
-	alpha := ar.alpha + biasCorrection(ar.tau, n, ar.lags, 2)*ar.se
+	alpha := ar.alpha + biasCorrection(ar.tau, n, ar.lags, max(2, o.k-g.nseg+1))*ar.se
 	alpha = math.Max(alpha, -0.99)
 	if math.Abs(alpha-1) <= 1/math.Sqrt(n) || alpha > 1 {
 		alpha = 1

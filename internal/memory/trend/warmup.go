@@ -22,6 +22,11 @@ func (k kind) growing() bool {
 	return k == line || k == late || k == bent || k == expLine || k == driven
 }
 
+// nested says that stop is grow with its last growth taken away.
+func nested(stop, grow kind) bool {
+	return stop == flat || stop == expo && grow == expLine || stop == ramp && grow == bent
+}
+
 func (k kind) String() string {
 	return [...]string{"flat", "line", "late line", "bent line", "warm-up with line", "in step with a load", "warm-up", "ramp", "logarithm"}[k]
 }
@@ -40,7 +45,8 @@ type shape struct {
 	target int
 	load   int // number of the load, for driven
 	bic    float64
-	end    float64 // coefficient of target by least squares
+	slip   [][]float64 // derivatives by what was searched for: beside cols they carry its error into the growth's
+	end    float64     // coefficient of target by least squares
 }
 
 // shapes scores every shape and gives the best of each kind.
@@ -65,7 +71,10 @@ func (m *model) shapes() map[kind]shape {
 	for tau := math.Max(m.g.width, longest/64); tau < longest/1.9; tau *= 1.6 {
 		w := m.aged(func(age float64) float64 { return 1 - math.Exp(-age/tau) })
 		try(shape{kind: expo, tau: tau, cols: w, target: -1}, 1)
-		try(shape{kind: expLine, tau: tau, cols: append(w[:len(w):len(w)], m.u), target: len(w)}, 1)
+		d := m.aged(func(age float64) float64 { return age / tau * math.Exp(-age/tau) })
+		try(shape{kind: expLine, tau: tau, cols: append(w[:len(w):len(w)], m.u), target: len(w), slip: d}, 1)
+	}
+	for tau := m.g.width / 2; tau < longest; tau *= 1.8 {
 		l := m.aged(func(age float64) float64 { return math.Log1p(age/tau) / math.Log1p(longest/tau) })
 		try(shape{kind: loga, tau: tau, cols: l, target: -1}, 1)
 	}
@@ -79,13 +88,17 @@ func (m *model) shapes() map[kind]shape {
 func (m *model) bends(try func(shape, float64)) {
 	for p := 1; p <= hingePlaces; p++ {
 		at := 0.1 + 0.7*float64(p-1)/float64(hingePlaces-1)
-		before, after := make([]float64, len(m.u)), make([]float64, len(m.u))
+		before, after, passed := make([]float64, len(m.u)), make([]float64, len(m.u)), make([]float64, len(m.u))
 		for i, u := range m.u {
 			before[i], after[i] = math.Min(u, at), math.Max(0, u-at)
+			if u > at {
+				passed[i] = 1
+			}
 		}
-		try(shape{kind: late, at: at, cols: [][]float64{after}, target: 0}, 1)
+		slip := [][]float64{passed}
+		try(shape{kind: late, at: at, cols: [][]float64{after}, target: 0, slip: slip}, 1)
 		try(shape{kind: ramp, at: at, cols: [][]float64{before}, target: -1}, 1)
-		try(shape{kind: bent, at: at, cols: [][]float64{before, after}, target: 1}, 1)
+		try(shape{kind: bent, at: at, cols: [][]float64{before, after}, target: 1, slip: slip}, 1)
 	}
 }
 
