@@ -34,8 +34,8 @@ func (c *comparer) say(prefix, format string, args ...any) {
 }
 
 func (c *comparer) structure(prefix string, old, new reflect.Value) {
-	for _, f := range fields(old.Type()) {
-		c.value(prefix, f.key, old.FieldByIndex(f.index), new.FieldByIndex(f.index))
+	for _, f := range Keys(old.Type()) {
+		c.value(prefix, f.Name, old.FieldByIndex(f.index), new.FieldByIndex(f.index))
 	}
 }
 

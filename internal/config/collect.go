@@ -10,7 +10,6 @@ type collector struct {
 	file    string
 	places  map[string]place // of values, by path
 	keys    map[string]place // of keys, by path
-	short   map[string]bool  // paths of values in their short form
 	failed  map[string]bool  // paths that have a problem
 	list    []*Problem
 	remarks []*Problem
@@ -18,7 +17,7 @@ type collector struct {
 }
 
 func newCollector(file string) *collector {
-	return &collector{file: file, places: map[string]place{}, keys: map[string]place{}, short: map[string]bool{}, failed: map[string]bool{}}
+	return &collector{file: file, places: map[string]place{}, keys: map[string]place{}, failed: map[string]bool{}}
 }
 
 // add reports a problem at a place.

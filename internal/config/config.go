@@ -199,11 +199,11 @@ type Schedule struct {
 // Verifier is a connectivity verifier. Exactly one of HTTP, TCP and ICMP is given.
 type Verifier struct {
 	// HTTP is the URL of a GET request.
-	HTTP string `yaml:"http" format:"url"`
+	HTTP string `yaml:"http" format:"url" choice:"true"`
 	// TCP is host:port of a connect.
-	TCP string `yaml:"tcp" format:"target"`
+	TCP string `yaml:"tcp" format:"target" choice:"true"`
 	// ICMP is the host of an echo request. It shows that the host is there, not that the service is.
-	ICMP string `yaml:"icmp" format:"host"`
+	ICMP string `yaml:"icmp" format:"host" choice:"true"`
 	// Group is where the console shows it.
 	Group    string `yaml:"group" default:"others" enum:"active-directory,dhcp,dns,published-servers,web,others"`
 	Schedule `yaml:",inline"`
@@ -213,11 +213,11 @@ type Verifier struct {
 // given; "*" stands for the member.
 type FarmVerifier struct {
 	// HTTP is the URL of a GET request: "http://*/health".
-	HTTP string `yaml:"http" format:"farm-url"`
+	HTTP string `yaml:"http" format:"farm-url" choice:"true"`
 	// TCP is "*" or "*:port".
-	TCP string `yaml:"tcp" format:"farm-target"`
+	TCP string `yaml:"tcp" format:"farm-target" choice:"true"`
 	// ICMP is "*".
-	ICMP string `yaml:"icmp" format:"farm-host"`
+	ICMP string `yaml:"icmp" format:"farm-host" choice:"true"`
 	// AuthenticationRequired says whether a member that answers 401 or 407 may be used.
 	AuthenticationRequired string `yaml:"authentication_required" default:"up" enum:"up,down"`
 	Schedule               `yaml:",inline"`
@@ -251,15 +251,15 @@ type Memory struct {
 // match are watched, each with a verdict of its own.
 type WatchedProcess struct {
 	// PID is one process id.
-	PID int `yaml:"pid" min:"1" max:"4194304"`
+	PID int `yaml:"pid" min:"1" max:"2147483647" choice:"true"`
 	// Process is the name of the program (comm).
-	Process string `yaml:"process" format:"text"`
+	Process string `yaml:"process" format:"text" choice:"true"`
 	// Command is a regular expression on the command line.
-	Command string `yaml:"command" format:"regexp"`
+	Command string `yaml:"command" format:"regexp" choice:"true"`
 	// Unit is a systemd unit.
-	Unit string `yaml:"unit" format:"unit"`
+	Unit string `yaml:"unit" format:"unit" choice:"true"`
 	// Cgroup is a control group's path below the root of its hierarchy.
-	Cgroup string `yaml:"cgroup" format:"cgroup"`
+	Cgroup string `yaml:"cgroup" format:"cgroup" choice:"true"`
 	// Metrics is the URL of a Prometheus metrics page of the process (Go runtime metrics are read from it).
 	Metrics string `yaml:"metrics" format:"url"`
 	// Pprof is the base URL of a Go pprof endpoint: http://127.0.0.1:6060/debug/pprof.
@@ -277,9 +277,9 @@ type Size int64
 // Secret is a secret by reference. The value itself never stands in the file and is never printed.
 type Secret struct {
 	// File holds the secret; a trailing line break is not part of it.
-	File string `yaml:"file" format:"file"`
+	File string `yaml:"file" format:"file" choice:"true"`
 	// Env is the environment variable that holds the secret.
-	Env string `yaml:"env" format:"variable"`
+	Env string `yaml:"env" format:"variable" choice:"true"`
 
 	value []byte
 }

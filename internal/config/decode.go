@@ -22,53 +22,16 @@ type shortForm interface {
 	fromText(s string) error
 }
 
-// field is what a struct's tags say of a key.
-type field struct {
-	key      string
-	index    []int
-	defaults string // of the key's value, as written in a file
-	required bool
-	enum     []string
-	min, max string // bounds of numbers, durations and sizes, as written in a file
-	format   string // of a text, or of each text of a list
-}
-
-// fields lists the keys of a struct in the order of declaration, those of inlined structs where they stand.
-func fields(t reflect.Type) []field {
-	var list []field
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		if option == "inline" {
-			for _, inner := range fields(f.Type) {
-				inner.index = append([]int{i}, inner.index...)
-				list = append(list, inner)
-			}
-			continue
-		}
-		if name == "" || !f.IsExported() {
-			continue
-		}
-		entry := field{key: name, index: []int{i}, defaults: f.Tag.Get("default"), required: f.Tag.Get("required") == "true",
-			min: f.Tag.Get("min"), max: f.Tag.Get("max"), format: f.Tag.Get("format")}
-		if enum := f.Tag.Get("enum"); enum != "" {
-			entry.enum = strings.Split(enum, ",")
-		}
-		list = append(list, entry)
-	}
-	return list
-}
-
 // setDefaults gives every field of a struct, and of the structs in it, its default. Tags are the program's own: one that
 // does not parse is a bug and panics.
 func setDefaults(v reflect.Value) {
-	for _, f := range fields(v.Type()) {
+	for _, f := range Keys(v.Type()) {
 		target := v.FieldByIndex(f.index)
 		if target.Kind() == reflect.Struct {
 			setDefaults(target)
-		} else if f.defaults != "" {
-			if err := setText(target, f.defaults); err != nil {
-				panic(fmt.Sprintf("config: default of %s: %v", f.key, err))
+		} else if f.Default != "" {
+			if err := setText(target, f.Default); err != nil {
+				panic(fmt.Sprintf("config: default of %s: %v", f.Name, err))
 			}
 		}
 	}
@@ -101,8 +64,12 @@ func setText(v reflect.Value, s string) error {
 }
 
 // value decodes n into v, which holds its default.
-func (d *decoder) value(path string, n *node, v reflect.Value, f field) {
+func (d *decoder) value(path string, n *node, v reflect.Value, f Key) {
 	d.problems.places[path] = n.at
+	if n.broken {
+		d.problems.failed[path] = true
+		return
+	}
 	if v.Kind() == reflect.Pointer {
 		if n.kind == null {
 			d.problems.add(n.at, path, "has no value: leave the key out, or give it one")
@@ -136,18 +103,21 @@ func (d *decoder) structure(path string, n *node, v reflect.Value) {
 		if err := short.fromText(n.text); err != nil {
 			d.problems.add(n.at, path, err.Error())
 		}
-		d.problems.short[path] = true
+		return
+	}
+	if n.kind != mapping && v.Type() == reflect.TypeFor[Secret]() {
+		d.problems.add(n.at, path, "a secret cannot stand in this file: name the file or the env variable that holds it") // not repeated
 		return
 	}
 	if n.kind != mapping && n.kind != null {
 		d.problems.add(n.at, path, "want a mapping of keys to values, found "+describe(n))
 		return
 	}
-	known := fields(v.Type())
+	known := Keys(v.Type())
 	given := map[string]bool{}
 	for _, e := range n.entries {
 		at := join(path, e.key)
-		i := slices.IndexFunc(known, func(f field) bool { return f.key == e.key })
+		i := slices.IndexFunc(known, func(f Key) bool { return f.Name == e.key })
 		if i < 0 {
 			d.problems.add(e.at, at, unknownKey(e.key, known))
 			continue
@@ -157,9 +127,30 @@ func (d *decoder) structure(path string, n *node, v reflect.Value) {
 		d.value(at, e.value, v.FieldByIndex(known[i].index), known[i])
 	}
 	for _, f := range known {
-		if f.required && !given[f.key] {
-			d.problems.add(n.at, join(path, f.key), "is missing")
+		if f.Required && !given[f.Name] {
+			d.problems.add(n.at, join(path, f.Name), "is missing")
 		}
+	}
+	d.choice(path, n, known, given)
+}
+
+// choice asks for exactly one of the keys that exclude each other.
+func (d *decoder) choice(path string, n *node, known []Key, given map[string]bool) {
+	var choices, found []string
+	for _, f := range known {
+		if f.Choice {
+			choices = append(choices, f.Name)
+			if given[f.Name] {
+				found = append(found, f.Name)
+			}
+		}
+	}
+	switch {
+	case len(choices) == 0 || len(found) == 1:
+	case len(found) == 0:
+		d.problems.add(n.at, path, "want exactly one of "+strings.Join(choices, ", ")+"; there is none")
+	default:
+		d.problems.add(n.at, path, "want exactly one of "+strings.Join(choices, ", ")+"; found "+strings.Join(found, " and "))
 	}
 }
 
@@ -181,7 +172,7 @@ func (d *decoder) named(path string, n *node, v reflect.Value) {
 		}
 		element := reflect.New(v.Type().Elem()).Elem()
 		setDefaults(element)
-		d.value(at, e.value, element, field{})
+		d.value(at, e.value, element, Key{})
 		if e.value.kind == null { // its keys are missing from the name's own place
 			d.problems.places[at] = e.at
 		}
@@ -190,12 +181,12 @@ func (d *decoder) named(path string, n *node, v reflect.Value) {
 }
 
 // list decodes a list.
-func (d *decoder) list(path string, n *node, v reflect.Value, f field) {
+func (d *decoder) list(path string, n *node, v reflect.Value, f Key) {
 	switch {
 	case n.kind != sequence && n.kind != null:
 		d.problems.add(n.at, path, "want a list, found "+describe(n))
 		return
-	case f.required && len(n.items) == 0:
+	case f.Required && len(n.items) == 0:
 		d.problems.add(n.at, path, "the list is empty: want at least one")
 		return
 	}
@@ -205,13 +196,14 @@ func (d *decoder) list(path string, n *node, v reflect.Value, f field) {
 		if element.Kind() == reflect.Struct {
 			setDefaults(element)
 		}
-		d.value(fmt.Sprintf("%s[%d]", path, i), item, element, field{format: f.format, required: true})
+		d.value(fmt.Sprintf("%s[%d]", path, i), item, element, Key{Format: f.Format, Required: true})
 	}
 }
 
 // scalar decodes text, numbers, booleans, durations and sizes.
-func (d *decoder) scalar(path string, n *node, v reflect.Value, f field) {
-	if message := wrongKind(n, v); message != "" {
+func (d *decoder) scalar(path string, n *node, v reflect.Value, f Key) {
+	bare := f.Enum != nil && (n.kind == float || n.kind == integer) // a word that looks like a number, such as a TLS version
+	if message := wrongKind(n, v); message != "" && !bare {
 		d.problems.add(n.at, path, message)
 		return
 	}
@@ -230,21 +222,21 @@ func (d *decoder) scalar(path string, n *node, v reflect.Value, f field) {
 }
 
 // text checks a text against what its tags say and makes file names absolute.
-func (d *decoder) text(path string, n *node, v reflect.Value, f field) {
+func (d *decoder) text(path string, n *node, v reflect.Value, f Key) {
 	s := v.String()
 	switch {
-	case s == "" && (f.required || f.format != "" || f.enum != nil):
+	case s == "" && (f.Required || f.Format != "" || f.Enum != nil):
 		d.problems.add(n.at, path, "is empty")
-	case f.enum != nil && !slices.Contains(f.enum, s):
-		d.problems.add(n.at, path, fmt.Sprintf("want %s, found %q%s", alternatives(f.enum), clip(s), didYouMean(s, f.enum)))
-	case f.format == formatFile || f.format == formatFolder:
+	case f.Enum != nil && !slices.Contains(f.Enum, s):
+		d.problems.add(n.at, path, fmt.Sprintf("want %s, found %q%s", alternatives(f.Enum), clip(s), didYouMean(s, f.Enum)))
+	case f.Format == FormatFile || f.Format == FormatFolder:
 		if strings.ContainsRune(s, 0) {
 			d.problems.add(n.at, path, "a file name cannot hold a zero byte")
 		} else if !filepath.IsAbs(s) {
 			v.SetString(filepath.Join(d.base, s))
 		}
-	case f.format != "":
-		if err := checkFormat(f.format, s); err != nil {
+	case f.Format != "":
+		if err := checkFormat(f.Format, s); err != nil {
 			d.problems.add(n.at, path, err.Error())
 		}
 	}
@@ -276,20 +268,20 @@ func wrongKind(n *node, v reflect.Value) string {
 }
 
 // outOfRange compares a number, duration or size with the bounds of its tags.
-func outOfRange(v reflect.Value, f field) string {
+func outOfRange(v reflect.Value, f Key) string {
 	for _, bound := range []struct {
 		text, words string
 		wrong       func(value, bound int64) bool
 	}{
-		{f.min, "at least", func(value, bound int64) bool { return value < bound }},
-		{f.max, "at most", func(value, bound int64) bool { return value > bound }},
+		{f.Min, "at least", func(value, bound int64) bool { return value < bound }},
+		{f.Max, "at most", func(value, bound int64) bool { return value > bound }},
 	} {
 		if bound.text == "" {
 			continue
 		}
 		limit := reflect.New(v.Type()).Elem()
 		if err := setText(limit, bound.text); err != nil {
-			panic(fmt.Sprintf("config: bound of %s: %v", f.key, err))
+			panic(fmt.Sprintf("config: bound of %s: %v", f.Name, err))
 		}
 		if bound.wrong(v.Int(), limit.Int()) {
 			return fmt.Sprintf("want %s %v, found %v", bound.words, limit.Interface(), v.Interface())

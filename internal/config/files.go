@@ -55,10 +55,6 @@ func (v *validator) secret(path string, f WebFarm) {
 	if s == nil || v.bad(path) || v.bad(path+".file") || v.bad(path+".env") {
 		return
 	}
-	v.oneOf(path, "file", "env")
-	if v.bad(path) {
-		return
-	}
 	remark, err := s.load(v.env)
 	const short = 16
 	switch {

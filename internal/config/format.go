@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -14,26 +16,26 @@ import (
 
 // The formats that a text may have to follow, named in the format tags of the fields.
 const (
-	formatFile        = "file"         // a file's name, relative to the configuration's folder
-	formatFolder      = "folder"       // a folder's, likewise
-	formatText        = "text"         // anything but nothing
-	formatAddress     = "address"      // host:port or :port to listen on; the host is an IP address or localhost
-	formatNetwork     = "network"      // an IP network in CIDR form, or an IP address
-	formatHost        = "host"         // a name or IP address
-	formatHostHeader  = "host-header"  // a host with or without port
-	formatHostPattern = "host-pattern" // a host, "*." and a host, or "*"
-	formatPathPattern = "path-pattern" // an absolute path
-	formatTarget      = "target"       // host:port
-	formatURL         = "url"          // http or https
-	formatMemberURL   = "member-url"   // http, https or h2c, without a path
-	formatMemberName  = "member-name"
-	formatFarmURL     = "farm-url"    // http or https with "*" or "*:port" for the host
-	formatFarmTarget  = "farm-target" // "*" or "*:port"
-	formatFarmHost    = "farm-host"   // "*"
-	formatRegexp      = "regexp"      // RE2
-	formatUnit        = "unit"        // a systemd unit
-	formatCgroup      = "cgroup"      // a path
-	formatVariable    = "variable"    // an environment variable's name
+	FormatFile        = "file"         // a file's name, relative to the configuration's folder
+	FormatFolder      = "folder"       // a folder's, likewise
+	FormatText        = "text"         // anything but nothing
+	FormatAddress     = "address"      // host:port or :port to listen on; the host is an IP address or localhost
+	FormatNetwork     = "network"      // an IP network in CIDR form, or an IP address
+	FormatHost        = "host"         // a name or IP address
+	FormatHostHeader  = "host-header"  // a host with or without port
+	FormatHostPattern = "host-pattern" // a host, "*." and a host, or "*"
+	FormatPathPattern = "path-pattern" // an absolute path
+	FormatTarget      = "target"       // host:port
+	FormatURL         = "url"          // http or https
+	FormatMemberURL   = "member-url"   // http, https or h2c, without a path
+	FormatMemberName  = "member-name"
+	FormatFarmURL     = "farm-url"    // http or https with "*" or "*:port" for the host
+	FormatFarmTarget  = "farm-target" // "*" or "*:port"
+	FormatFarmHost    = "farm-host"   // "*"
+	FormatRegexp      = "regexp"      // RE2
+	FormatUnit        = "unit"        // a systemd unit
+	FormatCgroup      = "cgroup"      // a path
+	FormatVariable    = "variable"    // an environment variable's name
 )
 
 var (
@@ -47,31 +49,31 @@ func checkFormat(format, s string) error {
 		return fmt.Errorf("control characters in %q", clip(s))
 	}
 	switch format {
-	case formatText, formatFile, formatFolder:
+	case FormatText, FormatFile, FormatFolder:
 		return nil
-	case formatAddress:
+	case FormatAddress:
 		_, err := parseAddress(s)
 		return err
-	case formatNetwork:
+	case FormatNetwork:
 		return checkNetwork(s)
-	case formatHost, formatHostHeader, formatHostPattern, formatTarget:
+	case FormatHost, FormatHostHeader, FormatHostPattern, FormatTarget:
 		return checkHostForm(format, s)
-	case formatPathPattern:
+	case FormatPathPattern:
 		return checkPath(s)
-	case formatURL, formatMemberURL, formatFarmURL:
+	case FormatURL, FormatMemberURL, FormatFarmURL:
 		return checkURLForm(format, s)
-	case formatMemberName:
+	case FormatMemberName:
 		return checkMemberName(s)
-	case formatFarmTarget, formatFarmHost:
+	case FormatFarmTarget, FormatFarmHost:
 		return checkFarmTarget(format, s)
-	case formatRegexp:
+	case FormatRegexp:
 		if _, err := regexp.Compile(s); err != nil {
 			return fmt.Errorf("bad regular expression: %w", err)
 		}
 		return nil
-	case formatUnit, formatCgroup:
+	case FormatUnit, FormatCgroup:
 		return checkSystem(format, s)
-	case formatVariable:
+	case FormatVariable:
 		return checkVariable(s)
 	}
 	return fmt.Errorf("config: unknown format %q", format) // a wrong tag; every tag is used by the tests
@@ -143,11 +145,11 @@ func checkNetwork(s string) error {
 
 func checkHostForm(format, s string) error {
 	switch format {
-	case formatHost:
+	case FormatHost:
 		return checkHost(s)
-	case formatTarget:
+	case FormatTarget:
 		return checkTarget(s)
-	case formatHostHeader:
+	case FormatHostHeader:
 		if strings.Contains(s, ":") && !isIP(s) {
 			return checkTarget(s)
 		}
@@ -161,11 +163,14 @@ func checkHostForm(format, s string) error {
 		return fmt.Errorf("bad host %q: an IP address has no names below it", clip(s))
 	}
 	if err := checkHost(name); err != nil {
-		if host, _, splitErr := net.SplitHostPort(s); splitErr == nil {
+		if host, port, splitErr := net.SplitHostPort(s); splitErr == nil && checkPort(port) == nil {
 			return fmt.Errorf("bad host %q: want it without its port: %q", clip(s), clip(host))
 		}
 		if strings.Contains(name, "*") {
 			return fmt.Errorf(`bad host %q: "*" may only stand alone or for the first labels: "*.shop.example"`, clip(s))
+		}
+		if wild && name == "" {
+			return fmt.Errorf(`bad host %q: want the rest of the name after "*."`, clip(s))
 		}
 		return err
 	}
@@ -242,11 +247,18 @@ func checkPath(s string) error {
 
 func checkURLForm(format, s string) error {
 	want := []string{"http", "https"}
-	if format == formatMemberURL {
+	if format == FormatMemberURL {
 		want = append(want, "h2c")
 	}
+	_, authority, _ := strings.Cut(s, "//")
+	if i := strings.IndexAny(authority, "/?#"); i >= 0 {
+		authority = authority[:i]
+	}
+	if strings.Contains(authority, "@") {
+		return errors.New("bad URL: a user name and password cannot stand in it") // not repeated: it may hold a password
+	}
 	raw := s
-	if format == formatFarmURL {
+	if format == FormatFarmURL {
 		scheme, rest, ok := strings.Cut(s, "://*")
 		if !ok || rest != "" && !strings.ContainsRune(":/?", rune(rest[0])) {
 			return fmt.Errorf(`bad URL %q: want "*" for the member in the place of the host, such as "http://*/health"`, clip(s))
@@ -265,20 +277,14 @@ func checkURLForm(format, s string) error {
 }
 
 func checkURL(format, s string, u *url.URL, schemes []string) error {
-	known := false
-	for _, scheme := range schemes {
-		known = known || u.Scheme == scheme
-	}
 	switch {
-	case !known:
+	case !slices.Contains(schemes, u.Scheme) || !strings.HasPrefix(s, u.Scheme+"://"):
 		return fmt.Errorf("bad URL %q: want %s://…", clip(s), strings.Join(schemes, "://…, "))
-	case u.User != nil:
-		return errors.New("bad URL: a user name and password cannot stand in it") // not repeated: it may hold a password
 	case u.Hostname() == "":
 		return fmt.Errorf("bad URL %q: it names no host", clip(s))
 	case u.Fragment != "":
 		return fmt.Errorf("bad URL %q: a fragment (#…) is never sent", clip(s))
-	case format == formatMemberURL && (u.RequestURI() != "/" || u.ForceQuery):
+	case format == FormatMemberURL && (u.RequestURI() != "/" || u.ForceQuery):
 		return fmt.Errorf("bad URL %q: a member is a server, without path or query: want %q", clip(s), u.Scheme+"://"+u.Host)
 	}
 	if u.Port() != "" || strings.HasSuffix(u.Host, ":") {
@@ -296,7 +302,7 @@ func checkFarmTarget(format, s string) error {
 	if s == "*" {
 		return nil
 	}
-	if format == formatFarmHost {
+	if format == FormatFarmHost {
 		return fmt.Errorf(`want "*" for the member, found %q`, clip(s))
 	}
 	port, ok := strings.CutPrefix(s, "*:")
@@ -307,9 +313,9 @@ func checkFarmTarget(format, s string) error {
 }
 
 func checkSystem(format, s string) error {
-	if format == formatUnit {
+	if format == FormatUnit {
 		if strings.Contains(s, "/") || !strings.Contains(strings.Trim(s, "."), ".") {
-			return fmt.Errorf("bad systemd unit %q: want its full name, such as %q", clip(s), clip(strings.ReplaceAll(strings.Trim(s, "./"), "/", "-"))+".service")
+			return fmt.Errorf("bad systemd unit %q: want its full name, such as %q", clip(s), clip(path.Base(strings.TrimSuffix(s, ".service")))+".service")
 		}
 		return nil
 	}

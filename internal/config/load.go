@@ -52,7 +52,7 @@ func Parse(name string, data []byte, base string, env func(string) string) (*Con
 	v := reflect.ValueOf(cfg).Elem()
 	setDefaults(v)
 	d := &decoder{base: base, problems: c}
-	d.value("", root, v, field{})
+	d.value("", root, v, Key{})
 	complete(cfg, c, env)
 	(&validator{collector: c, cfg: cfg, env: env}).run()
 	if err := c.problems(); err != nil {
@@ -137,21 +137,21 @@ func (m *Member) fromText(s string) error {
 	if s == "" {
 		return fmt.Errorf("is empty: want the member's URL")
 	}
-	return checkFormat(formatMemberURL, s)
+	return checkFormat(FormatMemberURL, s)
 }
 
 // fromText reads a verifier that is written as its target: "http://*/health", "tcp://*:8080", "*:8080" or "icmp://*".
 func (v *FarmVerifier) fromText(s string) error {
-	format, target := formatFarmTarget, &v.TCP
+	format, target := FormatFarmTarget, &v.TCP
 	rest := s
 	switch scheme, after, ok := strings.Cut(s, "://"); {
 	case !ok:
 	case scheme == "tcp":
 		rest = after
 	case scheme == "icmp":
-		format, target, rest = formatFarmHost, &v.ICMP, after
+		format, target, rest = FormatFarmHost, &v.ICMP, after
 	default:
-		format, target = formatFarmURL, &v.HTTP
+		format, target = FormatFarmURL, &v.HTTP
 	}
 	*target = rest
 	return checkFormat(format, rest)

@@ -43,16 +43,16 @@ func (w *writer) key(name string) {
 
 // structure writes the keys of a struct; n is where it stands in the file, or nil.
 func (w *writer) structure(v reflect.Value, n *node) {
-	list := fields(v.Type())
+	list := Keys(v.Type())
 	inFile := order(n)
-	slices.SortStableFunc(list, func(a, b field) int { return cmp.Compare(rank(inFile, a.key), rank(inFile, b.key)) })
+	slices.SortStableFunc(list, func(a, b Key) int { return cmp.Compare(rank(inFile, a.Name), rank(inFile, b.Name)) })
 	for _, f := range list {
 		value := v.FieldByIndex(f.index)
 		if absent(value, f) {
 			continue
 		}
-		w.key(f.key)
-		w.value(value, child(n, f.key))
+		w.key(f.Name)
+		w.value(value, child(n, f.Name))
 	}
 }
 
@@ -117,14 +117,14 @@ func (w *writer) list(v reflect.Value, n *node) {
 }
 
 // absent reports whether a value says nothing: it is empty and empty is not what its default is compared with.
-func absent(v reflect.Value, f field) bool {
+func absent(v reflect.Value, f Key) bool {
 	switch v.Kind() {
 	case reflect.Pointer:
 		return v.IsNil()
 	case reflect.Map, reflect.Slice:
 		return v.Len() == 0
 	case reflect.String, reflect.Int:
-		return v.IsZero() && f.defaults == ""
+		return v.IsZero() && f.Default == ""
 	}
 	return false
 }

@@ -68,8 +68,7 @@ func (d Duration) String() string {
 // MarshalText is String.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// sizeUnit is a unit of sizes; binary units come first, largest first, so that a size is written in the largest that
-// divides it.
+// sizeUnit is a unit of sizes.
 type sizeUnit struct {
 	name  string
 	bytes int64
@@ -102,14 +101,15 @@ func (s *Size) UnmarshalText(text []byte) error {
 
 var errSize = errors.New(`want a number of bytes such as 65536, "64KiB", "2GiB" or "1MB"`)
 
-// String writes what UnmarshalText reads, in the largest unit that divides the size.
+// String writes what UnmarshalText reads, in the unit that makes the shortest whole number.
 func (s Size) String() string {
+	best := sizeUnit{"", 1}
 	for _, unit := range sizeUnits() {
-		if s != 0 && int64(s)%unit.bytes == 0 && unit.bytes > 1 {
-			return strconv.FormatInt(int64(s)/unit.bytes, 10) + unit.name
+		if s != 0 && int64(s)%unit.bytes == 0 && unit.bytes > best.bytes {
+			best = unit
 		}
 	}
-	return strconv.FormatInt(int64(s), 10)
+	return strconv.FormatInt(int64(s)/best.bytes, 10) + best.name
 }
 
 // MarshalText is String.

@@ -28,7 +28,6 @@ func (v *validator) run() {
 	for _, name := range inOrder(v, "connectivity_verifiers", v.cfg.ConnectivityVerifiers) {
 		path := join("connectivity_verifiers", name)
 		verifier := v.cfg.ConnectivityVerifiers[name]
-		v.oneOf(path, "http", "tcp", "icmp")
 		v.schedule(path, verifier.Schedule, verifier.HTTP != "")
 	}
 	v.memory()
@@ -127,13 +126,10 @@ func (v *validator) farm(path string, f WebFarm) {
 }
 
 func (v *validator) farmVerifier(path string, f FarmVerifier) {
-	if !v.short[path] {
-		v.oneOf(path, "http", "tcp", "icmp")
-	}
 	if f.ICMP != "" {
 		v.remark(path, "an ICMP echo shows that the host is there, not that the service is: an HTTP or TCP check shows that")
 	}
-	if f.HTTP == "" && v.written(path+".authentication_required") {
+	if f.HTTP == "" && f.AuthenticationRequired == "down" {
 		v.remark(path+".authentication_required", "only HTTP checks use this")
 	}
 	v.schedule(path, f.Schedule, f.HTTP != "")
@@ -141,37 +137,16 @@ func (v *validator) farmVerifier(path string, f FarmVerifier) {
 
 // schedule checks what a schedule's values mean together.
 func (v *validator) schedule(path string, s Schedule, http bool) {
-	if s.Threshold > s.Timeout {
-		at := path + ".threshold"
-		if !v.written(at) {
-			at = path + ".timeout"
-		}
+	if at := path + ".threshold"; s.Threshold > s.Timeout && v.written(at) { // the default may be above a short timeout
 		v.remark(at, "the threshold %v is above the timeout %v: no answer can be slow", s.Threshold, s.Timeout)
 	}
 	if http {
 		return
 	}
-	for _, key := range []string{"follow_redirects", "body_bytes", "insecure_skip_verify", "host"} {
-		if at := path + "." + key; v.written(at) {
-			v.remark(at, "only HTTP checks use this")
+	for key, set := range map[string]bool{"follow_redirects": s.FollowRedirects, "insecure_skip_verify": s.InsecureSkipVerify, "host": s.Host != ""} {
+		if set {
+			v.remark(path+"."+key, "only HTTP checks use this")
 		}
-	}
-}
-
-// oneOf asks for exactly one of some keys of a mapping.
-func (v *validator) oneOf(path string, keys ...string) {
-	var given []string
-	for _, key := range keys {
-		if v.written(path + "." + key) {
-			given = append(given, key)
-		}
-	}
-	if len(given) != 1 {
-		found := "none"
-		if len(given) > 0 {
-			found = strings.Join(given, ", ")
-		}
-		v.refuse(path, "want exactly one of %s, found %s", strings.Join(keys, ", "), found)
 	}
 }
 
@@ -187,8 +162,5 @@ func (v *validator) memory() {
 	}
 	if m.Interval > m.Hour {
 		v.refuse("memory.interval", "interval (%v) must not be longer than hour (%v)", m.Interval, m.Hour)
-	}
-	for _, name := range inOrder(v, "memory.processes", m.Processes) {
-		v.oneOf(join("memory.processes", name), "pid", "process", "command", "unit", "cgroup")
 	}
 }

@@ -36,10 +36,10 @@ func alternatives(words []string) string {
 }
 
 // unknownKey is the message for a key that the struct does not have.
-func unknownKey(key string, known []field) string {
+func unknownKey(key string, known []Key) string {
 	names := make([]string, len(known))
 	for i, f := range known {
-		names[i] = f.key
+		names[i] = f.Name
 	}
 	if hint := didYouMean(key, names); hint != "" {
 		return "unknown key" + hint

@@ -49,7 +49,8 @@ type node struct {
 	text    string // of a scalar, as written (quotes taken off)
 	items   []*node
 	entries []entry
-	size    int // nodes below and including this one
+	size    int  // nodes below and including this one
+	broken  bool // what stands here was reported already
 }
 
 // entry is a key of a mapping with its value.
@@ -163,6 +164,28 @@ func at(t *token.Token) place {
 	return place{max(1, t.Position.Line), max(1, t.Position.Column)}
 }
 
+// start is where a value begins; the parser's own place of a block mapping is its first colon.
+func start(n ast.Node) place {
+	own := at(n.GetToken())
+	var first ast.Node
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		if len(n.Values) > 0 {
+			first = n.Values[0].Key
+		}
+	case *ast.MappingValueNode:
+		first = n.Key
+	}
+	if first == nil {
+		return own
+	}
+	key := at(first.GetToken())
+	if key.line < own.line || key.line == own.line && key.column < own.column {
+		return key
+	}
+	return own
+}
+
 // converter makes nodes of the parser's tree.
 type converter struct {
 	report  func(place, string)
@@ -178,7 +201,7 @@ func (c *converter) file(file *ast.File) *node {
 			continue
 		}
 		if root != nil {
-			c.report(at(doc.Body.GetToken()), "a second document: the file must hold one")
+			c.report(start(doc.Body), "a second document: the file must hold one")
 			return root
 		}
 		root = c.node(doc.Body)
@@ -206,13 +229,13 @@ func (c *converter) convert(n ast.Node) *node {
 	where := at(n.GetToken())
 	if c.nodes++; c.nodes > maxNodes {
 		c.tooMany(where)
-		return &node{at: where}
+		return &node{at: where, broken: true}
 	}
 	switch n := n.(type) {
 	case *ast.MappingNode:
-		return c.mapping(where, n.Values)
+		return c.mapping(start(n), n.Values)
 	case *ast.MappingValueNode:
-		return c.mapping(where, []*ast.MappingValueNode{n})
+		return c.mapping(start(n), []*ast.MappingValueNode{n})
 	case *ast.SequenceNode:
 		out := &node{kind: sequence, at: where}
 		for _, v := range n.Values {
@@ -250,6 +273,7 @@ func (c *converter) scalar(where place, n ast.Node) *node {
 	case *ast.LiteralNode:
 		out.kind, out.text = text, n.Value.Value
 	default:
+		out.broken = true
 		c.report(where, fmt.Sprintf("YAML's %s has no meaning here", n.Type()))
 	}
 	return out
@@ -257,11 +281,6 @@ func (c *converter) scalar(where place, n ast.Node) *node {
 
 func (c *converter) mapping(where place, values []*ast.MappingValueNode) *node {
 	out := &node{kind: mapping, at: where}
-	if len(values) > 0 {
-		if first := at(values[0].Key.GetToken()); first.line < where.line || first.line == where.line && first.column < where.column {
-			out.at = first
-		}
-	}
 	seen := make(map[string]place, len(values))
 	for _, v := range values {
 		key, keyAt, ok := c.key(v.Key)
@@ -306,11 +325,11 @@ func (c *converter) alias(where place, n *ast.AliasNode) *node {
 	target, ok := c.anchors[name]
 	if !ok {
 		c.report(where, fmt.Sprintf("no anchor &%s above: text that begins with * must stand in quotes", name))
-		return &node{at: where}
+		return &node{at: where, broken: true}
 	}
 	if c.nodes += target.size; c.nodes > maxNodes {
 		c.tooMany(where)
-		return &node{at: where}
+		return &node{at: where, broken: true}
 	}
 	copied := *target
 	copied.at = where
