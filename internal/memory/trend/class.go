@@ -8,6 +8,8 @@ const (
 	stopAmplitude = 0.05 // amplitude of a warm-up as a share of the level
 	stopMargin    = 6.0  // BIC that growth which stops must gain over none
 	holesBeyond   = 0.25 // share of memory beyond the highest in-use ever: holes that nothing fits in
+	flatShare     = 0.4  // in use is flat when it surely grows by less than this share of memory's growth
+	alongLevel    = 1.28 // t of in use from which it may be said to grow along with memory
 	vagueRate     = 0.10 // a log that could not show growth of this share of the level a day says nothing
 )
 
@@ -32,17 +34,24 @@ func (c *judgement) say(v Verdict, w *growth) { c.finding.Verdict, c.lead = v, w
 
 // classifyGap decides where in use is known and does not grow.
 func (c *judgement) classifyGap() {
-	gap := difference(c.memory, *c.inUse)
-	c.gap = c.measureOne(c.in.Memory.Name, gap)
 	peak := maxOf(c.inUse.v)
 	beyond := 0.0
 	if last := lastFloor(c.mem); last > 0 {
 		beyond = (last - peak) / last
 	}
 	own := alone(c.use)
+	for _, r := range c.use.rules {
+		r.Rule = "in use: " + r.Rule
+		c.extra = append(c.extra, r)
+	}
+	still := c.mem.holds() && c.use.slope+c.use.se*trendLevel < flatShare*c.mem.slope
 	switch {
-	case c.mem.holds() && c.gap.holds():
+	case c.mem.holds() && still:
 		c.say(Fragmentation, c.mem)
+	case c.mem.holds() && (c.use.wants() || c.use.test.t > alongLevel && c.use.slope > flatShare*c.mem.slope):
+		c.say(Leak, c.mem) // what is in use grows along, too noisily to carry a test of its own
+	case c.mem.holds():
+		c.say(Inconclusive, c.mem)
 	case c.virt != nil && c.virt.holds():
 		c.say(Fragmentation, c.virt)
 	case c.use.wants() && own == Inconclusive:
@@ -51,8 +60,9 @@ func (c *judgement) classifyGap() {
 		c.say(Fragmentation, c.mem)
 	default:
 		c.say(own, c.use)
+		c.extra = c.extra[:0]
 	}
-	c.gap.rules = append([]Evidence(nil), Evidence{Rule: "beyond the peak in use", Value: finite(beyond), Threshold: holesBeyond, Holds: beyond > holesBeyond,
+	c.extra = append(c.extra, Evidence{Rule: "beyond the peak in use", Value: finite(beyond), Threshold: holesBeyond, Holds: beyond > holesBeyond,
 		Text: "share of memory beyond the most that was ever in use: holes that nothing fits in"})
 }
 
@@ -96,12 +106,19 @@ func (w *growth) stopped() bool {
 	if w.g.nseg > 1 && (s.kind != expo || lastAge(w.g) > 3*s.tau) {
 		return false // each new process warms up, and this one has
 	}
+	return w.amplitude(s) > stopAmplitude*w.level
+}
+
+// amplitude is the greatest rise that a column of the shape, other than its growth at the end, stands for, in bytes.
+func (w *growth) amplitude(s shape) float64 {
 	f := leastSquares(w.m.with(s.cols...), w.m.y)
-	amplitude := 0.0
+	most := 0.0
 	for j, col := range s.cols {
-		amplitude = math.Max(amplitude, f.b[len(w.m.base)+j]*spreadOf(col)*w.m.scale)
+		if j != s.target {
+			most = math.Max(most, f.b[len(w.m.base)+j]*spreadOf(col)*w.m.scale)
+		}
 	}
-	return amplitude > stopAmplitude*w.level
+	return most
 }
 
 // settled says whether the growth was that of new processes which each warmed up and then grew no more.

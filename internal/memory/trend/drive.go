@@ -7,7 +7,7 @@ type drive struct {
 	load   int
 	name   string
 	sum    []float64 // scaled from 0 to 1 over the log
-	events float64   // what 1 stands for: the load's unit times seconds
+	events float64   // what 1 stands for: the load's unit times hours of Options.Hour
 }
 
 // addDriven sums every load, and picks what plain growth is: time, or the sum of a load where BIC is clear about it.

@@ -85,12 +85,62 @@ func (s samples) resolution() float64 {
 	return best
 }
 
+const (
+	toothShare = 0.5  // falls of this share of the largest ones are the backs of teeth
+	toothFew   = 8    // fewer of them are no sawtooth
+	toothSkew  = 0.25 // rises of that size, as a share of the falls, beyond which it is mere noise
+	toothLeast = 0.01 // share of the level below which a tooth does not matter
+)
+
+// sawtooth gives the time in hours that nine of ten teeth of a collector's sawtooth take: slow rises and sudden falls.
+// It is 0 for anything else.
+func (s samples) sawtooth() float64 {
+	var falls []float64
+	for i := 1; i < len(s.v); i++ {
+		if d := s.v[i-1] - s.v[i]; d > 0 {
+			falls = append(falls, d)
+		}
+	}
+	if len(falls) < toothFew {
+		return 0
+	}
+	sort.Float64s(falls)
+	// The twentieth from the top is a usual tooth even where a purge or a restart fell further.
+	usual := falls[max(len(falls)-20, len(falls)*9/10)]
+	least := toothShare * usual
+	if least < toothLeast*median(s.v) {
+		return 0
+	}
+	var gaps []float64
+	rises, last := 0, math.NaN()
+	for i := 1; i < len(s.v); i++ {
+		d := s.v[i-1] - s.v[i]
+		if -d >= least {
+			rises++
+		}
+		if d >= least {
+			if !math.IsNaN(last) {
+				gaps = append(gaps, s.t[i]-last)
+			}
+			last = s.t[i]
+		}
+	}
+	if len(gaps) < toothFew || float64(rises) > toothSkew*float64(len(gaps)) {
+		return 0
+	}
+	sort.Float64s(gaps)
+	return quantileSorted(gaps, 0.9)
+}
+
 // windowHours chooses the width of the windows: an hour, less when the log is short, more when it is very long, and
 // never so little that a window has fewer than minWindowSamples.
 func windowHours(s samples) float64 {
 	covered := s.covered()
 	w := math.Min(1, covered/wantWindows)
 	w = math.Max(w, minWindowSamples*s.interval()*1.001)
+	if p := 1.25 * s.sawtooth(); p > w && p < covered/minWindows {
+		w = p // a window must hold the foot of a tooth
+	}
 	return math.Max(w, covered/maxWindows)
 }
 

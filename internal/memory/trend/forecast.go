@@ -22,9 +22,7 @@ func (c *judgement) report() {
 		f.Restarts = append(f.Restarts, c.time(h))
 	}
 	f.Evidence = append(f.Evidence, w.rules...)
-	if c.gap != nil {
-		f.Evidence = append(f.Evidence, c.gap.rules...)
-	}
+	f.Evidence = append(f.Evidence, c.extra...)
 	if w.m == nil {
 		f.DaysNeeded = finite(math.Max(0, minHours-w.covered) / 24)
 		return

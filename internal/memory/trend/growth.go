@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	minHours     = 12.0  // hours covered below which nothing is judged
+	minHours     = 18.0  // hours covered below which nothing is judged
 	minWindows   = 24    // windows below which nothing is judged
 	trendLevel   = 2.326 // one-sided 1 % of N(0,1)
 	bentLevel    = 3.0   // the same where the place of a bend was searched for
@@ -16,6 +16,9 @@ const (
 	shapeMargin  = 0.0   // BIC that steady growth must be ahead of growth that stops
 	secondShare  = 0.35  // pace in the second half of the growth, as a share of the whole
 	secondLevel  = 0.8   // and its t
+	underWarmUp  = 0.2   // growth beneath a warm-up, as a share of the warm-up, that is more than a warm-up not quite exponential
+	sureTrend    = 8.0   // t from which that does not matter
+	underMargin  = 4.0   // BIC that growth beneath a warm-up must be ahead of a logarithm or a ramp, which have fewer ways to fit
 	shortDays    = 4.0   // days below which a log is too short to know the day's cycle well
 	backMost     = 0.5   // share of the growth that may be given back
 	backStrong   = 0.8   // the same when the trend is beyond strongTrend
@@ -128,12 +131,21 @@ func (w *growth) judgeTrend(resolution float64) {
 	w.add("trend", w.test.t, level, w.test.ok && w.test.t > level,
 		"Perron-Yabu t of the growth, %s; 1 %% of the logs that do not grow are above %.2f", noise, level)
 	least := math.Max(leastGrowth*w.level, leastSteps*resolution)
+	if w.grow.kind == expLine {
+		if a := w.amplitude(w.grow); w.test.t < sureTrend {
+			least = math.Max(least, underWarmUp*a)
+		}
+	}
 	w.add("size", w.total, least, w.total >= least && w.total > 0, "growth over the log in bytes, against what is worth a name at this level and resolution")
 	margin := w.stop.bic - w.grow.bic
 	if nested(w.stop.kind, w.grow.kind) {
 		margin = math.Max(margin, 0) // the same without its growth is what the trend test decides
 	}
-	w.add("shape", margin, shapeMargin, margin >= shapeMargin,
+	ahead := shapeMargin
+	if w.grow.kind == expLine && !nested(w.stop.kind, expLine) {
+		ahead = underMargin
+	}
+	w.add("shape", margin, ahead, margin >= ahead,
 		"BIC by which growth that goes on (%s) is ahead of growth that does not (%s)", w.grow.kind, w.stop.kind)
 	share, t := w.secondHalf()
 	w.add("persistence", share, secondShare, share > secondShare && t > secondLevel,

@@ -29,6 +29,7 @@ func JudgeWithCurves(in Input, opt Options) (Finding, Curves) {
 	c.measureAll()
 	c.classify()
 	c.report()
+	c.drivers()
 	return c.finding, c.curves()
 }
 
@@ -42,9 +43,10 @@ type judgement struct {
 	virtual  *samples
 	restarts []float64
 
-	mem, use, virt, gap *growth // virt is the address space, gap what it or memory holds beyond the other
-	lead                *growth // the series that the verdict was read from
-	finding             Finding
+	mem, use, virt *growth    // virt is the address space beyond memory
+	lead           *growth    // the series that the verdict was read from
+	extra          []Evidence // beside the rules of lead
+	finding        Finding
 }
 
 // read makes the input fit for arithmetic.
