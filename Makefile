@@ -1,7 +1,51 @@
-.PHONY: test ci vet
-test:
-	go test -race -shuffle=on ./...
-vet:
-	go vet ./...
-	GOOS=windows go vet ./...
-ci: test vet
+# Two commands for everyone: make demo, make test. Each sets up what it needs.
+# The rest is for those who work on gatehouse: make help.
+
+GO      ?= go
+BIN     := bin/gatehouse
+LINT    := bin/golangci-lint
+# Peers of the tests, from Debian's packages. Without root the tests that need one skip and say so.
+PEERS   := chromium wrk
+
+.PHONY: demo test ci build vet lint peers generated bench fuzz clean help
+
+demo: build ## see gatehouse do its job, on loopback, until Ctrl-C
+	./$(BIN) demo
+
+test: peers ## run the whole suite
+	$(GO) test -race -shuffle=on ./...
+
+build: ## build bin/gatehouse, without cgo
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/gatehouse
+
+ci: test vet lint generated ## what CI runs
+
+vet: ## vet for Linux and Windows
+	$(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+
+$(LINT): tools/go.mod tools/go.sum
+	$(GO) build -C tools -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+lint: $(LINT) ## run the linters
+	./$(LINT) run ./...
+
+peers: ## install what the tests want to talk to, where that is possible
+	@scripts/peers $(PEERS)
+
+generated: ## generate what is generated, and fail when that was stale
+	$(GO) run ./internal/config/gen
+	git diff --exit-code -- internal/config docs
+	$(GO) mod tidy -diff
+
+bench: ## the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## each fuzz target for half a minute
+	@scripts/fuzz 30s
+
+clean:
+	rm -rf bin
+
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownGroup keeps the terminal's signals from the workers: the supervisor tells them.
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// OwnGroup keeps the terminal's signals from the workers: the supervisor tells them.
+func OwnGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func (p *process) reload()    { _ = p.cmd.Process.Signal(syscall.SIGHUP) }
 func (p *process) terminate() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }

@@ -9,7 +9,8 @@ import (
 // errWindows is what "gatehouse run" answers on Windows: a process there does not inherit sockets in this way.
 var errWindows = errors.New("supervise workers: not built for Windows yet; use gatehouse analyze, verify and config there")
 
-func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
+// OwnGroup is nothing here.
+func OwnGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
 
 func (p *process) reload()    {}
 func (p *process) terminate() { _ = p.cmd.Process.Kill() }

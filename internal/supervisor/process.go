@@ -57,7 +57,7 @@ func startProcess(opt *Options, role string, sockets []*openSocket) (*process, e
 		"GATEHOUSE_NOTIFY_FD="+strconv.Itoa(firstFD+len(sockets)),
 		"NOTIFY_SOCKET=", // systemd hears the supervisor, not its workers
 	)
-	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr = OwnGroup()
 	lifeline, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()
