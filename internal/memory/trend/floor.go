@@ -29,7 +29,7 @@ func clean(s Series, origin time.Time, hour time.Duration) samples {
 	for i := range n {
 		v := s.Values[i]
 		t := hoursBetween(origin, s.Times[i], hour)
-		if math.IsNaN(v) || v < 0 || v > maxBytes || !(t > last) {
+		if !written(s.Times[i]) || math.IsNaN(v) || v < 0 || v > maxBytes || !(t > last) {
 			continue
 		}
 		out.t, out.v, last = append(out.t, t), append(out.v, v), t
@@ -37,20 +37,38 @@ func clean(s Series, origin time.Time, hour time.Duration) samples {
 	return out
 }
 
+// written says whether a time is one that a log could hold and JSON can: later than year 0 and well before 9999.
+func written(t time.Time) bool { return t.Unix() > -62e9 && t.Unix() < 220e9 }
+
 // hoursBetween is exact enough over any distance: time.Duration would overflow after 292 years.
 func hoursBetween(from, to time.Time, hour time.Duration) float64 {
 	seconds := float64(to.Unix()-from.Unix()) + float64(to.Nanosecond()-from.Nanosecond())/1e9
 	return seconds / hour.Seconds()
 }
 
+// probes is how many values stand for all where a median of a long series is only a scale.
+const probes = 512
+
 // interval is the median distance of neighbouring samples in hours, 0 when there are fewer than two.
 func (s samples) interval() float64 {
-	if len(s.t) < 2 {
+	n := len(s.t) - 1
+	if n < 1 {
 		return 0
 	}
-	d := make([]float64, len(s.t)-1)
-	for i := range d {
-		d[i] = s.t[i+1] - s.t[i]
+	stride := n/probes + 1
+	d := make([]float64, 0, probes)
+	for i := 0; i < n; i += stride {
+		d = append(d, s.t[i+1]-s.t[i])
+	}
+	return median(d)
+}
+
+// usual is about the median of the values.
+func (s samples) usual() float64 {
+	stride := len(s.v)/probes + 1
+	d := make([]float64, 0, probes)
+	for i := 0; i < len(s.v); i += stride {
+		d = append(d, s.v[i])
 	}
 	return median(d)
 }
@@ -95,22 +113,23 @@ const (
 // sawtooth gives the time in hours that nine of ten teeth of a collector's sawtooth take: slow rises and sudden falls.
 // It is 0 for anything else.
 func (s samples) sawtooth() float64 {
-	var falls []float64
+	var falls []float64 // those that could be the usual tooth
+	all, floor := 0, toothLeast/toothShare*s.usual()
 	for i := 1; i < len(s.v); i++ {
 		if d := s.v[i-1] - s.v[i]; d > 0 {
-			falls = append(falls, d)
+			all++
+			if d > floor {
+				falls = append(falls, d)
+			}
 		}
 	}
-	if len(falls) < toothFew {
+	// The twentieth from the top is a usual tooth even where a purge or a restart fell further.
+	rank := min(20, all/10+1)
+	if all < toothFew || len(falls) < rank {
 		return 0
 	}
 	sort.Float64s(falls)
-	// The twentieth from the top is a usual tooth even where a purge or a restart fell further.
-	usual := falls[max(len(falls)-20, len(falls)*9/10)]
-	least := toothShare * usual
-	if least < toothLeast*median(s.v) {
-		return 0
-	}
+	least := toothShare * falls[len(falls)-rank]
 	var gaps []float64
 	rises, last := 0, math.NaN()
 	for i := 1; i < len(s.v); i++ {

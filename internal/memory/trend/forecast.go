@@ -129,6 +129,3 @@ func (w *growth) needs() float64 {
 	}
 	return math.Max(short, math.Max(0.5, have/2))
 }
-
-// confidence is the probability that the verdict is right.
-func (c *judgement) confidence() float64 { return 0.9 }

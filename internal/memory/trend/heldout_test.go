@@ -50,22 +50,28 @@ func table(t testing.TB, seed uint64, each int, days float64, withLoads bool) (*
 	return &all, b.String()
 }
 
-// TestFamilies prints the table of the held-out families; EACH and SEED change how many and which.
+// TestFamilies prints the table of the held-out families and holds what is reached, a little below; EACH and SEED change
+// how many and which.
 func TestFamilies(t *testing.T) {
-	each, seed := 10, uint64(heldOutSeed)
+	each, seed := 4, uint64(heldOutSeed)
 	if v, err := strconv.Atoi(os.Getenv("EACH")); err == nil {
 		each = v
 	}
 	if v, err := strconv.Atoi(os.Getenv("SEED")); err == nil {
 		seed = uint64(v)
 	}
-	for _, days := range []float64{1, 3, 7, 14} {
-		for _, loads := range []bool{true, false} {
-			if !loads && days != 7 {
-				continue
-			}
-			_, text := table(t, seed, each, days, loads)
-			t.Log(text)
+	rows := []struct {
+		days              float64
+		loads             bool
+		precision, recall float64
+	}{
+		{1, true, 0.80, 0.60}, {3, true, 0.88, 0.85}, {7, true, 0.93, 0.90}, {7, false, 0.92, 0.75}, {14, true, 0.95, 0.95},
+	}
+	for _, row := range rows {
+		sc, text := table(t, seed, each, row.days, row.loads)
+		t.Log(text)
+		if sc.precision() < row.precision || sc.recall() < row.recall {
+			t.Errorf("%g days: precision %.3f, want %.2f; recall %.3f, want %.2f", row.days, sc.precision(), row.precision, sc.recall(), row.recall)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package trend
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -51,10 +52,11 @@ type judgement struct {
 
 // read makes the input fit for arithmetic.
 func (c *judgement) read() {
-	if len(c.in.Memory.Times) == 0 {
+	i := slices.IndexFunc(c.in.Memory.Times, written)
+	if i < 0 {
 		return
 	}
-	c.origin = c.in.Memory.Times[0]
+	c.origin = c.in.Memory.Times[i]
 	c.memory = clean(c.in.Memory, c.origin, c.hour)
 	c.inUse = c.second(c.in.InUse)
 	c.virtual = c.second(c.in.Virtual)

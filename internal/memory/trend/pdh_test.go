@@ -161,8 +161,18 @@ func TestTraces(t *testing.T) {
 	var all score
 	for _, folder := range []string{"synthetic", "allocator"} {
 		var sc score
+		driven, named := 0, 0
 		for _, tr := range traces(t, folder) {
 			got := Judge(tr.input, Options{})
+			if tr.truth.Driver != "" {
+				driven++
+				if len(got.Drivers) > 0 && got.Drivers[0].Counter == tr.truth.Driver {
+					named++
+				}
+			}
+			if len(got.Drivers) > 0 && got.Drivers[0].Counter != tr.truth.Driver {
+				t.Logf("%s: driver %v, want %q", tr.name, got.Drivers, tr.truth.Driver)
+			}
 			for _, s := range []*score{&sc, &all} {
 				right := s.add(got, tr.truth.Verdict, tr.truth.Rate)
 				if got.Verdict == Leak && tr.truth.LimitDay != nil && got.Limit != nil && got.Limit.Reached != nil {
@@ -174,9 +184,12 @@ func TestTraces(t *testing.T) {
 				}
 			}
 		}
-		t.Log(folder, &sc)
+		t.Logf("%s %v; drivers named %d of %d", folder, &sc, named, driven)
 	}
-	t.Log("all", &all)
+	t.Log("all ", &all)
+	if all.precision() < 0.95 || all.recall() < 0.9 || float64(all.right)/float64(all.n) < 0.9 || quantileSorted(all.errs, 0.5) > 0.05 {
+		t.Error("worse than what was reached: ", &all)
+	}
 }
 
 // brief shows a finding on one line.

@@ -45,12 +45,15 @@ func findRestarts(s samples, virtual *samples) []float64 {
 	if len(s.v) < 4*restartAround {
 		return nil
 	}
-	sorted := append([]float64(nil), s.v...)
-	sort.Float64s(sorted)
-	low := quantileSorted(sorted, 0.02)
+	low := math.NaN() // found when it is first needed
 	for i := restartAround; i+restartAround <= len(s.v); i++ {
 		if s.v[i] > restartShare*s.v[i-1] {
 			continue
+		}
+		if math.IsNaN(low) {
+			sorted := append([]float64(nil), s.v...)
+			sort.Float64s(sorted)
+			low = quantileSorted(sorted, 0.02)
 		}
 		before, after := median(s.v[i-restartAround:i]), median(s.v[i:i+restartAround])
 		fell := after < restartShare*before && s.v[i] < low+0.25*(before-low)
