@@ -8,6 +8,7 @@ const (
 	stopAmplitude = 0.05 // amplitude of a warm-up as a share of the level
 	stopMargin    = 6.0  // BIC that growth which stops must gain over none
 	holesBeyond   = 0.25 // share of memory beyond the highest in-use ever: holes that nothing fits in
+	heldShare     = 0.4  // share of memory beyond what is usually in use that is retention when it does not grow
 	flatShare     = 0.4  // in use is flat when it surely grows by less than this share of memory's growth
 	alongLevel    = 1.28 // t of in use from which it may be said to grow along with memory
 	vagueRate     = 0.10 // a log that could not show growth of this share of the level a day says nothing
@@ -39,6 +40,10 @@ func (c *judgement) classifyGap() {
 	if last := lastFloor(c.mem); last > 0 {
 		beyond = (last - peak) / last
 	}
+	held := 0.0
+	if last := lastFloor(c.mem); last > 0 {
+		held = (last - c.use.level) / last
+	}
 	own := alone(c.use)
 	for _, r := range c.use.rules {
 		r.Rule = "in use: " + r.Rule
@@ -58,12 +63,17 @@ func (c *judgement) classifyGap() {
 		c.say(Inconclusive, c.use)
 	case beyond > holesBeyond:
 		c.say(Fragmentation, c.mem)
+	case held > heldShare && (own == Stable || own == Load || own == Step) && !c.mem.wants():
+		c.say(Retention, c.mem)
 	default:
 		c.say(own, c.use)
 		c.extra = c.extra[:0]
 	}
-	c.extra = append(c.extra, Evidence{Rule: "beyond the peak in use", Value: finite(beyond), Threshold: holesBeyond, Holds: beyond > holesBeyond,
-		Text: "share of memory beyond the most that was ever in use: holes that nothing fits in"})
+	c.extra = append(c.extra,
+		Evidence{Rule: "beyond the peak in use", Value: finite(beyond), Threshold: holesBeyond, Holds: beyond > holesBeyond,
+			Text: "share of memory beyond the most that was ever in use: holes that nothing fits in"},
+		Evidence{Rule: "held beyond use", Value: finite(held), Threshold: heldShare, Holds: held > heldShare,
+			Text: "share of memory beyond what is usually in use: kept for the next peak"})
 }
 
 // wants says that the trend is there but another rule stands against it.
@@ -100,7 +110,7 @@ func (w *growth) stopped() bool {
 	if s.kind == flat || s.bic > w.flat.bic-stopMargin {
 		return false
 	}
-	if s.bic > w.grow.bic-shapeMargin && (w.grow.kind != expLine || w.holds()) {
+	if s.bic > w.grow.bic && (w.grow.kind != expLine || w.holds()) {
 		return false
 	}
 	if w.g.nseg > 1 && (s.kind != expo || lastAge(w.g) > 3*s.tau) {

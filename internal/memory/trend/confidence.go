@@ -10,15 +10,15 @@ type weights [4]float64
 func weightsOf(v Verdict) weights {
 	switch v {
 	case Leak, Fragmentation:
-		return weights{-0.34, 1.91, 0.47, 0.28}
+		return weights{-0.32, 1.97, 0.40, 0.36}
 	case WarmUp:
-		return weights{-3.72, 1.00, -0.13, 0.75}
+		return weights{-3.39, 0.88, -0.39, 0.98}
 	case Load:
 		return weights{3.54, 1.12, -0.07, 1.77}
 	case Step:
-		return weights{3.81, 0.68, 0.42, 1.40}
+		return weights{3.80, 0.66, 0.38, 1.42}
 	case Stable, Retention:
-		return weights{2.02, 0.42, -0.24, -0.02}
+		return weights{1.96, 0.47, -0.24, -0.02}
 	}
 	return weights{} // inconclusive: a half, for nothing is claimed
 }

@@ -10,6 +10,7 @@ const (
 	widen       = 1.3          // factor on the test's error, set on the tuning seeds so that the intervals cover 95 %
 	leastError  = 0.01         // relative error that no interval goes below
 	farthest    = 100 * 365.25 // days beyond which a date is "never"
+	everBack    = 0.05         // share given back from which memory is said to decrease
 	mostWaiting = 365.0        // days that are asked for at most
 )
 
@@ -22,7 +23,9 @@ func (c *judgement) report() {
 		f.Restarts = append(f.Restarts, c.time(h))
 	}
 	f.Evidence = append(f.Evidence, w.rules...)
+	f.Confidence = finite(c.confidence())
 	f.Evidence = append(f.Evidence, c.extra...)
+	f.Decreases = &Decreases{Ever: w.back > everBack, GivenBack: finite(w.back)}
 	if w.m == nil {
 		f.DaysNeeded = finite(math.Max(0, minHours-w.covered) / 24)
 		return
@@ -30,7 +33,6 @@ func (c *judgement) report() {
 	for i, b := range w.stepSizes() {
 		f.Steps = append(f.Steps, StepAt{At: c.time(w.g.t[w.steps[i]] - w.g.width/2), Bytes: finite(b)})
 	}
-	f.Decreases = &Decreases{Ever: w.back > 0.05, GivenBack: finite(w.back)}
 	if d := c.perDay(w.detectable()); !math.IsInf(d, 0) && !math.IsNaN(d) {
 		d = finite(d)
 		f.DetectableRate = &d
@@ -47,7 +49,6 @@ func (c *judgement) report() {
 		f.Since = &since
 		c.limit()
 	}
-	f.Confidence = finite(c.confidence())
 	if f.Verdict == Inconclusive {
 		f.DaysNeeded = finite(w.needs())
 	}

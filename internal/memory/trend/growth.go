@@ -13,10 +13,11 @@ const (
 	bentLevel    = 3.0   // the same where the place of a bend was searched for
 	leastGrowth  = 0.005 // growth over the log, as a share of the level, that is worth a name
 	leastSteps   = 2.0   // and in units of the log's resolution
-	shapeMargin  = 0.0   // BIC that steady growth must be ahead of growth that stops
+	shapeMargin  = -2.0  // BIC by which growth that stops may be ahead: less than 2 is "not worth more than a mention" (Kass and Raftery 1995)
 	secondShare  = 0.35  // pace in the second half of the growth, as a share of the whole
 	secondLevel  = 0.8   // and its t
 	underWarmUp  = 0.2   // growth beneath a warm-up, as a share of the warm-up, that is more than a warm-up not quite exponential
+	afterWarmUp  = 36.0  // hours that must be left after a warm-up
 	sureTrend    = 8.0   // t from which that does not matter
 	underMargin  = 4.0   // BIC that growth beneath a warm-up must be ahead of a logarithm or a ramp, which have fewer ways to fit
 	shortDays    = 4.0   // days below which a log is too short to know the day's cycle well
@@ -84,6 +85,7 @@ func measure(name string, s samples, loads []Series, aligned [][]float64, restar
 	w.add("span", w.covered, minHours, w.enough, "%.1f hours of samples in %d windows; %g hours and %d windows are the least that is judged", w.covered, w.g.len(), minHours, minWindows)
 	if w.g.len() < 8 || !(w.covered > 0) {
 		w.enough = false
+		w.back = fallen(w.g.y)
 		return w
 	}
 	w.m = newModel(w.g)
@@ -92,10 +94,15 @@ func measure(name string, s samples, loads []Series, aligned [][]float64, restar
 	w.m.addSeason()
 	w.steps = w.m.addSteps()
 	best := w.m.shapes()
-	w.grow, w.stop = choose(best)
 	w.flat = best[flat]
 	w.explains, w.swing = w.m.loadShare()
+	w.grow, w.stop = choose(best, late, bent, expLine, driven)
 	w.estimate()
+	if w.grow.kind == expLine && !w.beneath() {
+		// Too little to tell growth beneath a warm-up: then it must show without one.
+		w.grow, w.stop = choose(best, late, bent, driven)
+		w.estimate()
+	}
 	w.judgeTrend(s.resolution())
 	return w
 }
@@ -109,6 +116,13 @@ func (w *growth) estimate() {
 	w.slope, w.se = w.test.slope*unit, w.test.se*unit
 	w.total = math.Max(0, w.test.slope) * w.m.scale * w.reach()
 	w.back = w.givenBack()
+}
+
+// beneath says whether there is enough to tell growth beneath a warm-up: time after it, and more growth than a warm-up
+// that is not quite exponential would leave.
+func (w *growth) beneath() bool {
+	enough := w.test.t >= sureTrend || w.total >= underWarmUp*w.amplitude(w.grow)
+	return enough && w.covered-3*w.grow.tau >= afterWarmUp
 }
 
 // reach is the share of the log during which the growth lasted.
@@ -131,11 +145,6 @@ func (w *growth) judgeTrend(resolution float64) {
 	w.add("trend", w.test.t, level, w.test.ok && w.test.t > level,
 		"Perron-Yabu t of the growth, %s; 1 %% of the logs that do not grow are above %.2f", noise, level)
 	least := math.Max(leastGrowth*w.level, leastSteps*resolution)
-	if w.grow.kind == expLine {
-		if a := w.amplitude(w.grow); w.test.t < sureTrend {
-			least = math.Max(least, underWarmUp*a)
-		}
-	}
 	w.add("size", w.total, least, w.total >= least && w.total > 0, "growth over the log in bytes, against what is worth a name at this level and resolution")
 	margin := w.stop.bic - w.grow.bic
 	if nested(w.stop.kind, w.grow.kind) {
@@ -239,6 +248,19 @@ func (w *growth) givenBack() float64 {
 		return 0
 	}
 	return math.Min(1, fall/whole)
+}
+
+// fallen is the deepest fall below the highest so far, as a share of the whole spread.
+func fallen(y []float64) float64 {
+	spread, top, fall := spreadOf(y), math.Inf(-1), 0.0
+	for _, v := range y {
+		top = math.Max(top, v)
+		fall = math.Max(fall, top-v)
+	}
+	if !(spread > 0) {
+		return 0
+	}
+	return math.Min(1, fall/spread)
 }
 
 // loadShare is the share of the floors' variance, beside a line, that the loads and the season explain.

@@ -78,6 +78,8 @@ func (c *judgement) second(s *Series) *samples {
 // nothing answers for a series without a single usable sample.
 func (c *judgement) nothing() {
 	c.finding.Verdict = Inconclusive
+	c.finding.Decreases = &Decreases{}
+	c.finding.Confidence = 0.5
 	c.finding.DaysNeeded = minHours / 24
 	c.finding.Evidence = append(c.finding.Evidence, Evidence{Rule: "span", Threshold: minHours, Text: "there is no usable sample"})
 }

@@ -66,7 +66,7 @@ func checkFinding(t *testing.T, f Finding, c Curves) {
 	if _, err := json.Marshal(f); err != nil {
 		t.Fatalf("finding is no JSON: %v", err)
 	}
-	if f.Verdict == "" || f.Drivers == nil || f.Restarts == nil || f.Steps == nil || len(f.Evidence) == 0 {
+	if f.Verdict == "" || f.Drivers == nil || f.Restarts == nil || f.Steps == nil || f.Decreases == nil || len(f.Evidence) == 0 {
 		t.Errorf("incomplete finding %+v", f)
 	}
 	if f.Confidence < 0 || f.Confidence > 1 {
@@ -147,6 +147,12 @@ func TestClasses(t *testing.T) {
 	flat := ramped(n, func(i int) float64 { return 1e8 + rough(i) })
 	rise := ramped(n, func(i int) float64 { return 1e8 + 3e4*float64(i) + rough(i) })
 	high := ramped(n, func(i int) float64 { return 2.5e8 + rough(i+5) })
+	peak := ramped(n, func(i int) float64 {
+		if i >= 600 && i < 640 {
+			return 2.3e8
+		}
+		return 1e8 + rough(i)
+	})
 	grow := ramped(n, func(i int) float64 { return 5e8 + 3e4*float64(i) + rough(i+3) })
 	s := func(v []float64) *Series { x := seriesOf("x", 5*time.Minute, v...); return &x }
 	rows := []struct {
@@ -163,6 +169,7 @@ func TestClasses(t *testing.T) {
 		{"both rise", rise, nil, s(grow), Leak},
 		{"all flat", flat, s(flat), nil, Stable},
 		{"memory far above the most that was in use", high, s(flat), nil, Fragmentation},
+		{"memory kept from a peak of use", high, s(peak), nil, Retention},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

@@ -32,7 +32,10 @@ func (k kind) String() string {
 }
 
 const (
-	hingePlaces = 15  // places tried for a bend
+	hingePlaces = 15  // places tried for a bend, from a tenth of the log to eight tenths
+	coarseTau   = 1.6 // ratio of the time constants tried, first
+	fineTau     = 1.25
+	shortestTau = 1.9 // a warm-up's time constant is at most the age divided by this, else it cannot be told from a bend
 	bendMargin  = 6.0 // BIC that a shape with a bend must gain over the straight line
 )
 
@@ -68,38 +71,55 @@ func (m *model) shapes() map[kind]shape {
 		try(shape{kind: driven, load: d.load, cols: [][]float64{d.sum}, target: 0}, 1)
 	}
 	longest := longestAge(m.g)
-	for tau := math.Max(m.g.width, longest/64); tau < longest/1.9; tau *= 1.6 {
-		w := m.aged(func(age float64) float64 { return 1 - math.Exp(-age/tau) })
-		try(shape{kind: expo, tau: tau, cols: w, target: -1}, 1)
-		d := m.aged(func(age float64) float64 { return age / tau * math.Exp(-age/tau) })
-		try(shape{kind: expLine, tau: tau, cols: append(w[:len(w):len(w)], m.u), target: len(w), slip: d}, 1)
+	for tau := math.Max(m.g.width, longest/64); tau < longest/shortestTau; tau *= coarseTau {
+		m.warmUps(tau, try)
+	}
+	for _, k := range []kind{expo, expLine} { // and closer around the best
+		for _, f := range []float64{fineTau, 1 / fineTau} {
+			if b, ok := best[k]; ok && b.tau*f < longest/shortestTau {
+				m.warmUps(b.tau*f, try)
+			}
+		}
 	}
 	for tau := m.g.width / 2; tau < longest; tau *= 1.8 {
 		l := m.aged(func(age float64) float64 { return math.Log1p(age/tau) / math.Log1p(longest/tau) })
 		try(shape{kind: loga, tau: tau, cols: l, target: -1}, 1)
 	}
 	if m.g.nseg == 1 {
-		m.bends(try)
+		const step = 0.7 / (hingePlaces - 1)
+		for p := range hingePlaces {
+			m.bends(0.1+step*float64(p), try)
+		}
+		for _, k := range []kind{late, ramp, bent} {
+			at := best[k].at
+			m.bends(at-step/2, try)
+			m.bends(at+step/2, try)
+		}
 	}
 	return best
 }
 
-// bends tries the shapes with one bend.
-func (m *model) bends(try func(shape, float64)) {
-	for p := 1; p <= hingePlaces; p++ {
-		at := 0.1 + 0.7*float64(p-1)/float64(hingePlaces-1)
-		before, after, passed := make([]float64, len(m.u)), make([]float64, len(m.u)), make([]float64, len(m.u))
-		for i, u := range m.u {
-			before[i], after[i] = math.Min(u, at), math.Max(0, u-at)
-			if u > at {
-				passed[i] = 1
-			}
+// warmUps tries the shapes with one time constant in hours.
+func (m *model) warmUps(tau float64, try func(shape, float64)) {
+	w := m.aged(func(age float64) float64 { return 1 - math.Exp(-age/tau) })
+	try(shape{kind: expo, tau: tau, cols: w, target: -1}, 1)
+	d := m.aged(func(age float64) float64 { return age / tau * math.Exp(-age/tau) })
+	try(shape{kind: expLine, tau: tau, cols: append(w[:len(w):len(w)], m.u), target: len(w), slip: d}, 1)
+}
+
+// bends tries the shapes with one bend at a scaled time.
+func (m *model) bends(at float64, try func(shape, float64)) {
+	before, after, passed := make([]float64, len(m.u)), make([]float64, len(m.u)), make([]float64, len(m.u))
+	for i, u := range m.u {
+		before[i], after[i] = math.Min(u, at), math.Max(0, u-at)
+		if u > at {
+			passed[i] = 1
 		}
-		slip := [][]float64{passed}
-		try(shape{kind: late, at: at, cols: [][]float64{after}, target: 0, slip: slip}, 1)
-		try(shape{kind: ramp, at: at, cols: [][]float64{before}, target: -1}, 1)
-		try(shape{kind: bent, at: at, cols: [][]float64{before, after}, target: 1, slip: slip}, 1)
 	}
+	slip := [][]float64{passed}
+	try(shape{kind: late, at: at, cols: [][]float64{after}, target: 0, slip: slip}, 1)
+	try(shape{kind: ramp, at: at, cols: [][]float64{before}, target: -1}, 1)
+	try(shape{kind: bent, at: at, cols: [][]float64{before, after}, target: 1, slip: slip}, 1)
 }
 
 // aged makes columns of the process's age: one for the first segment, whose start the log may not have seen, and one for
@@ -129,10 +149,11 @@ func longestAge(g *grid) float64 {
 	return math.Max(longest, g.width)
 }
 
-// choose picks the shape that explains the floors best. A bend must earn its place: searched breaks fit any slow noise.
-func choose(best map[kind]shape) (grow, stop shape) {
+// choose picks the shape that explains the floors best, among those that end in growth and among those that do not. A
+// bend must earn its place: searched breaks fit any slow noise.
+func choose(best map[kind]shape, among ...kind) (grow, stop shape) {
 	grow, stop = best[line], best[flat]
-	for _, k := range []kind{late, bent, expLine, driven} {
+	for _, k := range among {
 		if s, ok := best[k]; ok && s.end > 0 && s.bic < grow.bic && s.bic < best[line].bic-bendMargin {
 			grow = s
 		}
