@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
 	cdpruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -54,8 +54,8 @@ func startBrowser(t *testing.T) browser {
 	if program == "" {
 		t.Skip("no Chromium: the browser tests need the Debian package chromium")
 	}
-	options := append([]chromedp.ExecAllocatorOption{}, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless, chromedp.NoSandbox,
-		chromedp.DisableGPU, chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(60*time.Second))
+	options := append([]chromedp.ExecAllocatorOption{}, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.NoSandbox,
+		chromedp.DisableGPU, chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()), chromedp.Headless)
 	for _, flag := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "disable-dev-shm-usage", "hide-scrollbars"} {
 		options = append(options, chromedp.Flag(flag, true))
 	}
@@ -68,7 +68,7 @@ func startBrowser(t *testing.T) browser {
 		}
 		cancel()
 	})
-	if err := chromedp.Run(ctx); err != nil {
+	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start browser: %v", err)
 	}
 	return browser{ctx}
@@ -76,10 +76,11 @@ func startBrowser(t *testing.T) browser {
 
 // tab is one page of the browser on one installation.
 type tab struct {
-	t     *testing.T
-	ctx   context.Context
-	world *consoletest.World
-	url   string
+	t      *testing.T
+	ctx    context.Context
+	world  *consoletest.World
+	server *httptest.Server
+	url    string
 
 	mu       sync.Mutex
 	troubles []string
@@ -93,12 +94,15 @@ func (b browser) tab(t *testing.T, world *consoletest.World) *tab {
 	}
 	server := httptest.NewServer(c)
 	ctx, cancel := chromedp.NewContext(b.ctx)
-	ctx, stop := context.WithTimeout(ctx, 60*time.Second)
-	tb := &tab{t: t, ctx: ctx, world: world, url: server.URL}
-	chromedp.ListenTarget(ctx, tb.listen)
-	if err := chromedp.Run(ctx, cdplog.Enable(), cdpruntime.Enable(), network.Enable()); err != nil {
+	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("open tab: %v", err)
 	}
+	ctx, stop := context.WithTimeout(ctx, 90*time.Second)
+	tb := &tab{t: t, ctx: ctx, world: world, server: server, url: server.URL}
+	if err := chromedp.Listen(ctx, tb.listen); err != nil {
+		t.Fatalf("listen to the tab: %v", err)
+	}
+	tb.run(command(cdplog.Enable, cdp.Empty{}), command(cdpruntime.Enable, cdp.Empty{}))
 	t.Cleanup(func() {
 		stop()
 		cancel()
@@ -113,13 +117,13 @@ func (tb *tab) listen(event any) {
 	trouble := ""
 	switch e := event.(type) {
 	case *cdpruntime.EventExceptionThrown:
-		trouble = "exception: " + e.ExceptionDetails.Error()
+		trouble = "exception: " + (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error()
 	case *cdpruntime.EventConsoleAPICalled:
-		if e.Type == cdpruntime.APITypeError || e.Type == cdpruntime.APITypeWarning {
+		if e.Type == cdpruntime.ConsoleAPICalledTypeError || e.Type == cdpruntime.ConsoleAPICalledTypeWarning {
 			trouble = fmt.Sprintf("console.%s: %s", e.Type, e.Args[0].Value)
 		}
 	case *cdplog.EventEntryAdded:
-		if e.Entry.Level == cdplog.LevelError || e.Entry.Level == cdplog.LevelWarning {
+		if e.Entry.Level == cdplog.EntryLevelError || e.Entry.Level == cdplog.EntryLevelWarning {
 			trouble = fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
 		}
 	}
@@ -130,9 +134,20 @@ func (tb *tab) listen(event any) {
 	}
 }
 
-func (tb *tab) run(actions ...chromedp.Action) {
+// step is one thing that is done to a page.
+type step = chromedp.Action[chromedp.Void]
+
+// command sends one command of the protocol.
+func command[P, R any](c cdp.Command[P, R], params P) step {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, c, params)
+		return err
+	})
+}
+
+func (tb *tab) run(steps ...step) {
 	tb.t.Helper()
-	if err := chromedp.Run(tb.ctx, actions...); err != nil {
+	if err := chromedp.Do(tb.ctx, steps...); err != nil {
 		tb.t.Fatal(err)
 	}
 }
@@ -146,14 +161,26 @@ func (tb *tab) noTroubles() {
 	}
 }
 
-// until waits for a JavaScript expression to become true.
+// until waits for a JavaScript expression to become true. It asks from outside the page, whose content policy allows no
+// code that is made from text.
 func (tb *tab) until(expression string) {
 	tb.t.Helper()
-	if err := chromedp.Run(tb.ctx, chromedp.Poll(expression, nil, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
-		var page string
-		_ = chromedp.Run(tb.ctx, chromedp.Evaluate(`document.body.innerText.slice(0, 2000)`, &page))
-		tb.t.Fatalf("wait for %s: %v\nthe page says:\n%s", expression, err, page)
+	wait := `new Promise((done) => { const end = Date.now() + 20000; const look = () => { if (` + expression + `) done(true); else if (Date.now() > end) done(false); else setTimeout(look, 20); }; look(); })`
+	ok, err := chromedp.Run(tb.ctx, chromedp.Evaluate[bool](wait, chromedp.EvalAwaitPromise))
+	if err != nil || !ok {
+		page, _ := chromedp.Run(tb.ctx, chromedp.Evaluate[string](`document.body.innerText.slice(0, 2000)`))
+		tb.t.Fatalf("waited in vain for %s (%v)\nthe page says:\n%s", expression, err, page)
 	}
+}
+
+// evaluate returns the value of a JavaScript expression.
+func evaluate[T any](tb *tab, expression string) T {
+	tb.t.Helper()
+	v, err := chromedp.Run(tb.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		tb.t.Fatalf("evaluate %s: %v", expression, err)
+	}
+	return v
 }
 
 func (tb *tab) open(path string) {
@@ -162,17 +189,14 @@ func (tb *tab) open(path string) {
 	tb.until(`document.getElementById("live").textContent === "live"`)
 }
 
-func (tb *tab) evaluate(expression string, result any) {
-	tb.t.Helper()
-	tb.run(chromedp.Evaluate(expression, result))
+func screen(width, height int64) step { return chromedp.EmulateViewport(width, height) }
+
+func phone(width int64) step {
+	return command(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 844, DeviceScaleFactor: 2, Mobile: true})
 }
 
-func phone(width, height int64) chromedp.Action {
-	return emulation.SetDeviceMetricsOverride(width, height, 2, true)
-}
-
-func dark() chromedp.Action {
-	return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}})
+func scheme(name string) step {
+	return command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
 }
 
 const allDrawn = `[...document.querySelectorAll("[data-chart]")].filter((c) => c.getBoundingClientRect().top < innerHeight).every((c) => c.querySelector("canvas") || c.querySelector(".chart-note"))`
@@ -197,29 +221,24 @@ func testPages(t *testing.T, b browser) {
 	for _, p := range pages {
 		t.Run(p.name, func(t *testing.T) {
 			tb := b.tab(t, consoletest.New(moment))
-			for _, width := range []int64{1280, 768, 390, 320} {
-				tb.run(phone(width, 844))
+			for _, width := range []int64{1280, 900, 768, 390, 320} {
+				tb.run(phone(width))
 				tb.open(p.path)
 				tb.until(allDrawn)
-				var heading string
-				var wide float64
-				tb.evaluate(`document.querySelector("h1").textContent`, &heading)
-				tb.evaluate(`document.scrollingElement.scrollWidth - innerWidth`, &wide)
+				heading := evaluate[string](tb, `document.querySelector("h1").textContent`)
+				wide := evaluate[float64](tb, `document.scrollingElement.scrollWidth - document.documentElement.clientWidth`)
 				if heading != p.heading {
 					t.Errorf("heading is %q, want %q", heading, p.heading)
 				}
 				if wide > 0 {
-					var culprits []string
-					tb.evaluate(`[...document.querySelectorAll("main *, header *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 5).map((e) => e.outerHTML.slice(0, 120))`, &culprits)
+					culprits := evaluate[[]string](tb, `[...document.querySelectorAll("main *, header *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 5).map((e) => e.outerHTML.slice(0, 120))`)
 					t.Errorf("at %d px the page is %v px too wide: %s", width, wide, strings.Join(culprits, "\n"))
 				}
 			}
-			for _, scheme := range []string{"light", "dark"} {
-				tb.run(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
-				var faint []string
-				tb.evaluate(faintText, &faint)
-				if len(faint) > 0 {
-					t.Errorf("%s: text below a contrast of 4.5: %s", scheme, strings.Join(faint, "; "))
+			for _, name := range []string{"light", "dark"} {
+				tb.run(scheme(name))
+				if faint := evaluate[[]string](tb, faintText); len(faint) > 0 {
+					t.Errorf("%s: text below a contrast of 4.5: %s", name, strings.Join(faint, "; "))
 				}
 			}
 			tb.noTroubles()
@@ -246,14 +265,13 @@ const faintText = `(() => {
 
 func testChart(t *testing.T, b browser) {
 	tb := b.tab(t, consoletest.New(moment))
-	tb.run(chromedp.EmulateViewport(1280, 900), dark())
+	tb.run(screen(1280, 900), scheme("dark"))
 	tb.open("/memory/w3svc-2204?span=7d")
 	tb.until(`document.querySelector("[data-chart] canvas")`)
 	// A drawn chart has many colours: memory, floor, trend, axis. An empty canvas has one.
 	tb.until(`(() => { const c = document.querySelector("[data-chart] canvas"); const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
 		const seen = new Set(); for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200) seen.add(d[i] + "," + d[i + 1] + "," + d[i + 2]); return seen.size > 3; })()`)
-	var background string
-	tb.evaluate(`getComputedStyle(document.body).backgroundColor`, &background)
+	background := evaluate[string](tb, `getComputedStyle(document.body).backgroundColor`)
 	if background != "rgb(15, 20, 26)" {
 		t.Errorf("dark mode has the background %s", background)
 	}
@@ -262,12 +280,12 @@ func testChart(t *testing.T, b browser) {
 
 func testUpdate(t *testing.T, b browser) {
 	tb := b.tab(t, consoletest.New(moment))
-	tb.run(chromedp.EmulateViewport(1280, 900))
+	tb.run(screen(1280, 900))
 	tb.open("/farms")
 	// What the reader does must survive an update: an open menu, what is typed, the focus, the place in the page.
-	tb.run(chromedp.Click(`//tr[contains(., "tango")]//summary[contains(., "Drain")]`, chromedp.BySearch),
-		chromedp.SendKeys(`details[open] input`, "25m", chromedp.ByQuery))
-	tb.evaluate(`window.before = document.activeElement; window.row = document.activeElement.closest("tr"); scrollTo(0, 60)`, nil)
+	tb.run(chromedp.Click(`//tr[contains(., "tango")]//summary[contains(., "Drain")]`),
+		chromedp.SendKeys(chromedp.CSS(`details[open] input`), "25m"))
+	evaluate[chromedp.Void](tb, `void (window.before = document.activeElement, window.row = document.activeElement.closest("tr"), scrollTo(0, 60))`)
 	tb.world.SetSessions("shop", "tango", 1399)
 	tb.until(`document.querySelector("#page").innerText.includes("1,399")`)
 	for _, kept := range []string{
@@ -275,8 +293,7 @@ func testUpdate(t *testing.T, b browser) {
 		`document.activeElement.closest("details").open`,
 		`window.row.isConnected && window.row.innerText.includes("1,399")`,
 	} {
-		var ok bool
-		if tb.evaluate(kept, &ok); !ok {
+		if !evaluate[bool](tb, kept) {
 			t.Errorf("after an update this no longer holds: %s", kept)
 		}
 	}
@@ -286,7 +303,7 @@ func testUpdate(t *testing.T, b browser) {
 // testDrainByKeyboard drains a member and resumes it with no pointer at all.
 func testDrainByKeyboard(t *testing.T, b browser) {
 	tb := b.tab(t, consoletest.New(moment))
-	tb.run(chromedp.EmulateViewport(1280, 900))
+	tb.run(screen(1280, 900))
 	tb.open("/farms")
 	tb.tabTo("Drain… tango")
 	tb.run(chromedp.KeyEvent(kb.Enter))
@@ -297,7 +314,7 @@ func testDrainByKeyboard(t *testing.T, b browser) {
 	if got, want := tb.world.Actions(), (consoletest.Action{Farm: "shop", Member: "tango", Action: "drain", Deadline: 15 * time.Minute}); len(got) != 1 || got[0] != want {
 		t.Fatalf("done: %+v, want %+v", got, want)
 	}
-	tb.tabTo("Resume tango")
+	tb.until(`document.activeElement.textContent === "Resume tango"`) // the place of the menu that was used
 	tb.run(chromedp.KeyEvent(kb.Enter))
 	tb.until(`document.getElementById("outcome").innerText.includes("tango is back")`)
 	tb.noTroubles()
@@ -306,14 +323,13 @@ func testDrainByKeyboard(t *testing.T, b browser) {
 // tabTo presses Tab until what has the focus has that text, and sees to it that the focus shows.
 func (tb *tab) tabTo(text string) {
 	tb.t.Helper()
-	for range 80 {
-		tb.run(chromedp.KeyEvent(kb.Tab))
-		var focused struct {
-			Text    string
-			Outline string
+	for presses := range 80 {
+		if presses > 0 {
+			tb.run(chromedp.KeyEvent(kb.Tab))
 		}
-		tb.evaluate(`({Text: document.activeElement.textContent.trim(), Outline: getComputedStyle(document.activeElement).outlineStyle})`, &focused)
-		if focused.Outline == "none" {
+		focused := evaluate[struct{ Text, Outline string }](tb,
+			`({Text: document.activeElement.textContent.trim(), Outline: getComputedStyle(document.activeElement).outlineStyle})`)
+		if presses > 0 && focused.Outline == "none" {
 			tb.t.Errorf("the focus on %q does not show", focused.Text)
 		}
 		if focused.Text == text {
@@ -325,16 +341,16 @@ func (tb *tab) tabTo(text string) {
 
 func testRemove(t *testing.T, b browser) {
 	tb := b.tab(t, consoletest.New(moment))
-	tb.run(phone(390, 844))
+	tb.run(phone(390))
 	tb.open("/farms")
-	tb.run(chromedp.Click(`//tr[contains(., "victor")]//summary[contains(., "Remove")]`, chromedp.BySearch))
+	tb.run(chromedp.Click(`//tr[contains(., "victor")]//summary[contains(., "Remove")]`))
 	if n := len(tb.world.Actions()); n != 0 {
 		t.Fatalf("removed without asking")
 	}
 	tb.run(chromedp.KeyEvent(kb.Escape))
 	tb.until(`!document.querySelector("details.menu[open]")`)
-	tb.run(chromedp.Click(`//tr[contains(., "victor")]//summary[contains(., "Remove")]`, chromedp.BySearch),
-		chromedp.Click(`//button[contains(., "Remove victor now")]`, chromedp.BySearch))
+	tb.run(chromedp.Click(`//tr[contains(., "victor")]//summary[contains(., "Remove")]`),
+		chromedp.Click(`//button[contains(., "Remove victor now")]`))
 	tb.until(`document.getElementById("outcome").innerText.includes("victor is removed")`)
 	if got := tb.world.Actions(); len(got) != 1 || got[0].Action != "remove" {
 		t.Errorf("done: %+v", got)
@@ -345,11 +361,11 @@ func testRemove(t *testing.T, b browser) {
 func testCheckNow(t *testing.T, b browser) {
 	tb := b.tab(t, consoletest.New(moment))
 	tb.open("/connectivity")
-	tb.run(chromedp.Click(`//section[contains(., "shop/uniform")]//button[contains(., "Check now")]`, chromedp.BySearch))
+	tb.run(chromedp.Click(`//section[contains(., "shop/uniform")]//button[contains(., "Check now")]`))
 	tb.until(`document.getElementById("outcome").innerText.includes("shop/uniform: refused")`)
 	tb.noTroubles()
 	tb.world.Silence("verify", errors.New("dial verify.sock: connection refused"))
-	tb.run(chromedp.Click(`//section[contains(., "shop/uniform")]//button[contains(., "Check now")]`, chromedp.BySearch))
+	tb.run(chromedp.Click(`//section[contains(., "shop/uniform")]//button[contains(., "Check now")]`))
 	tb.until(`document.getElementById("outcome").innerText.includes("connection refused")`)
 }
 
@@ -364,32 +380,27 @@ func testSilentPart(t *testing.T, b browser) {
 	tb.noTroubles()
 }
 
-// testReconnects takes the network away and gives it back.
+// testReconnects cuts the page's connections and sees it come back with what it missed.
 func testReconnects(t *testing.T, b browser) {
 	tb := b.tab(t, consoletest.New(moment))
 	tb.open("/farms")
-	offline := network.OverrideNetworkState(true, 0, -1, -1)
-	tb.run(network.EmulateNetworkConditionsByRule([]*network.Conditions{{URLPattern: "", Offline: true, DownloadThroughput: -1, UploadThroughput: -1}}), offline)
-	tb.evaluate(`window.dispatchEvent(new Event("pagehide")); window.dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))`, nil)
+	tb.server.CloseClientConnections()
 	tb.until(`document.getElementById("live").textContent === "reconnecting"`)
-	tb.world.SetSessions("shop", "tango", 77)
-	tb.run(network.EmulateNetworkConditionsByRule([]*network.Conditions{{URLPattern: "", DownloadThroughput: -1, UploadThroughput: -1}}), network.OverrideNetworkState(false, 0, -1, -1))
-	tb.until(`document.getElementById("live").textContent === "live" && document.body.innerText.includes("77")`)
+	tb.world.SetSessions("shop", "tango", 7654)
+	tb.until(`document.getElementById("live").textContent === "live" && document.body.innerText.includes("7,654")`)
 }
 
 func testWithoutScripts(t *testing.T, b browser) {
 	tb := b.tab(t, consoletest.New(moment))
-	tb.run(emulation.SetScriptExecutionDisabled(true), chromedp.EmulateViewport(1280, 900))
-	tb.run(chromedp.Navigate(tb.url+"/memory/w3svc-2204"), chromedp.WaitVisible(`figure img`, chromedp.ByQuery))
-	var width int
-	tb.evaluate(`document.querySelector("figure img").naturalWidth`, &width)
-	if width != 720 {
+	tb.run(command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), screen(1280, 900))
+	tb.run(chromedp.Navigate(tb.url+"/memory/w3svc-2204"), chromedp.WaitVisible(chromedp.CSS(`figure img`)))
+	if width := evaluate[int](tb, `document.querySelector("figure img").naturalWidth`); width != 720 {
 		t.Errorf("the picture of the chart has %d px", width)
 	}
 	tb.run(chromedp.Navigate(tb.url+"/farms"),
-		chromedp.Click(`//tr[contains(., "tango")]//summary[contains(., "Drain")]`, chromedp.BySearch),
-		chromedp.Click(`//button[contains(., "Drain tango")]`, chromedp.BySearch),
-		chromedp.WaitVisible(`//tr[contains(., "tango")]//span[contains(., "draining")]`, chromedp.BySearch))
+		chromedp.Click(`//tr[contains(., "tango")]//summary[contains(., "Drain")]`),
+		chromedp.Click(`//button[contains(., "Drain tango")]`),
+		chromedp.WaitVisible(`//tr[contains(., "tango")]//span[contains(., "draining")]`))
 	if got := tb.world.Actions(); len(got) != 1 || got[0].Action != "drain" || got[0].Deadline != 0 {
 		t.Errorf("done: %+v", got)
 	}
@@ -405,11 +416,11 @@ func takePictures(t *testing.T, b browser) {
 	}
 	looks := []struct {
 		name string
-		set  []chromedp.Action
+		set  []step
 	}{
-		{"light", []chromedp.Action{chromedp.EmulateViewport(1280, 900)}},
-		{"dark", []chromedp.Action{chromedp.EmulateViewport(1280, 900), dark()}},
-		{"phone", []chromedp.Action{phone(390, 844)}},
+		{"light", []step{screen(1280, 900)}},
+		{"dark", []step{screen(1280, 900), scheme("dark")}},
+		{"phone", []step{phone(390)}},
 	}
 	for _, look := range looks {
 		for _, p := range append(pages, struct{ name, path, heading string }{"calm", "/", ""}) {
@@ -420,13 +431,18 @@ func takePictures(t *testing.T, b browser) {
 			tb := b.tab(t, world)
 			tb.run(look.set...)
 			tb.open(p.path)
-			tb.run(chromedp.Evaluate(`document.querySelectorAll("[data-chart]").forEach((c) => c.scrollIntoView()); scrollTo(0, 0)`, nil))
-			if p.name == "connectivity" {
-				tb.run(chromedp.Evaluate(`document.querySelectorAll("section.card details")[7].open = true`, nil))
+			for i := range evaluate[int](tb, `document.querySelectorAll("[data-chart]").length`) { // they are drawn when they come into view
+				chart := fmt.Sprintf(`document.querySelectorAll("[data-chart]")[%d]`, i)
+				tb.until(chart + `.scrollIntoView() || ` + chart + `.querySelector("canvas, .chart-note")`)
 			}
-			tb.until(allDrawn)
-			var picture []byte
-			tb.run(chromedp.FullScreenshot(&picture, 100))
+			evaluate[chromedp.Void](tb, `void scrollTo(0, 0)`)
+			if p.name == "connectivity" {
+				evaluate[bool](tb, `document.querySelectorAll("section.card details")[7].open = true`)
+			}
+			picture, err := chromedp.Run(tb.ctx, chromedp.FullScreenshot(100))
+			if err != nil {
+				t.Fatal(err)
+			}
 			if err := os.WriteFile(filepath.Join(folder, p.name+"-"+look.name+".png"), picture, 0o600); err != nil {
 				t.Fatal(err)
 			}

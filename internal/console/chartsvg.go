@@ -76,23 +76,13 @@ func drawChart(c clock, chart watch.Chart) chartImage {
 	if len(chart.Times) == 0 {
 		return img
 	}
-	top := 0.0
-	for _, v := range chart.Memory {
-		if v != nil {
-			top = math.Max(top, *v)
-		}
+	low, top := chartRange(chart)
+	step := niceStep((top - low) / 4)
+	y := func(v float64) float64 { return svgTop + svgPlotHeight*(1-(v-low)/(top-low)) }
+	if l := chart.Limit; l != nil && *l <= top {
+		img.Limit, img.LimitName = coordinate(y(*l)), limitSize(*l)
 	}
-	if l := chart.Limit; l != nil && *l > 0 && *l <= top*limitShown {
-		top = math.Max(top, *l)
-		img.LimitName = limitSize(*l)
-	}
-	step := niceStep(top / 4)
-	top = math.Max(step*math.Ceil(top/step*1.02), step)
-	y := func(v float64) float64 { return svgTop + svgPlotHeight*(1-v/top) }
-	if img.LimitName != "" {
-		img.Limit = coordinate(y(*chart.Limit))
-	}
-	for v := 0.0; v <= top*1.001; v += step {
+	for v := math.Ceil(low/step) * step; v <= top; v += step {
 		img.Marks = append(img.Marks, chartMark{coordinate(y(v)), size(v)})
 	}
 	first, last := chart.Times[0], chart.Times[len(chart.Times)-1]
@@ -100,6 +90,32 @@ func drawChart(c clock, chart watch.Chart) chartImage {
 	img.Memory, img.Floor, img.Line = svgPath(chart.Times, chart.Memory, x, y), svgPath(chart.Times, chart.Floor, x, y), svgPath(chart.Times, chart.Trend, x, y)
 	img.From, img.To = c.exact(unix(first)), c.exact(unix(last))
 	return img
+}
+
+// chartRange is what the axis shows: from zero when the memory varies much, else the part in which it varies, and never
+// so little that noise looks like growth. The limit is in it when it is near. The console's script does the same.
+func chartRange(chart watch.Chart) (low, high float64) {
+	low = math.Inf(1)
+	for _, values := range [][]*float64{chart.Memory, chart.Floor, chart.Trend} {
+		for _, v := range values {
+			if v != nil {
+				low, high = math.Min(low, *v), math.Max(high, *v)
+			}
+		}
+	}
+	if high <= 0 {
+		return 0, 1
+	}
+	if high-low > high/2 {
+		low = 0
+	} else {
+		low = math.Max(0, math.Min(low, high-high/5)-(high-low)*0.1)
+	}
+	span := high - low
+	if l := chart.Limit; l != nil && *l <= high+span {
+		high = math.Max(high, *l)
+	}
+	return low, high + span*0.08
 }
 
 func unix(seconds float64) time.Time { return time.Unix(int64(seconds), 0) }

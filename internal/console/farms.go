@@ -15,6 +15,7 @@ type memberData struct {
 	Tone           tone
 	Word           string
 	Weight         string
+	Warming        string // its share of the weight during slow start
 	Sessions       string
 	SessionWords   string // "42 sessions are"
 	Requests       string
@@ -65,7 +66,7 @@ func newMember(c clock, farmName string, m farm.MemberSnapshot) memberData {
 		d.URLs[action] = "/farms/" + url.PathEscape(farmName) + "/members/" + url.PathEscape(m.Name) + "/" + action
 	}
 	if m.SlowStart > 0 && m.SlowStart < 1 && m.Usable {
-		d.Weight += fmt.Sprintf(" (warming up, %.0f %%)", m.SlowStart*100)
+		d.Warming = fmt.Sprintf("warming up, %.0f %%", m.SlowStart*100)
 	}
 	if m.Requests > 0 && m.Failures > 0 {
 		d.FailureShare = share(float64(m.Failures) / float64(m.Requests))

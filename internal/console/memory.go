@@ -43,6 +43,7 @@ type processData struct {
 	Limit      string
 	Counters   []counter
 	Evidence   []evidenceLine
+	Rules      string // "5 rules"
 	Drivers    []driverLine
 	Restarts   []string
 	Steps      []string
@@ -70,7 +71,7 @@ func (w world) memory() view {
 			v.Fragments = append(v.Fragments, fragment{ID: "rest", Class: "wide", Template: "process-lines", Data: d})
 			break
 		}
-		d := w.newProcess(p, "24h")
+		d := w.newProcess(p, w.spanFor(p))
 		v.Fragments = append(v.Fragments, fragment{ID: d.ID, Class: "card", Template: "process", Data: d})
 	}
 	if len(all) == 0 && w.processes.Err == nil {
@@ -95,7 +96,7 @@ func (w world) process(id, spanName string) (view, bool) {
 	}
 	p := w.processes.Value[i]
 	if _, err := parseSpan(spanName); err != nil || spanName == "" {
-		spanName = "24h"
+		spanName = w.spanFor(p)
 	}
 	d := w.newProcess(p, spanName)
 	d.Alone = true
@@ -129,7 +130,7 @@ func (w world) newProcess(p watch.Process, spanName string) processData {
 
 func (d *processData) addFinding(c clock, f *trend.Finding) {
 	if f.Confidence > 0 {
-		d.Confidence = share(math.Min(f.Confidence, 0.999))
+		d.Confidence = confidence(f.Confidence)
 	}
 	if f.Limit != nil && f.Limit.Bytes > 0 {
 		d.Limit = limitSize(f.Limit.Bytes)
@@ -137,6 +138,7 @@ func (d *processData) addFinding(c clock, f *trend.Finding) {
 	for _, e := range f.Evidence {
 		d.Evidence = append(d.Evidence, evidenceLine{e.Rule, figure(e.Value), figure(e.Threshold), e.Text, e.Holds})
 	}
+	d.Rules = plural(len(f.Evidence), "rule")
 	for _, dr := range f.Drivers {
 		d.Drivers = append(d.Drivers, driverLine{dr.Counter, fmt.Sprintf("%s (%s to %s)", size(dr.BytesPerEvent), size(dr.Low), size(dr.High)), share(dr.Share), figure(dr.P)})
 	}
@@ -146,6 +148,28 @@ func (d *processData) addFinding(c clock, f *trend.Finding) {
 	for _, s := range f.Steps {
 		d.Steps = append(d.Steps, c.moment(s.At)+": "+size(s.Bytes))
 	}
+}
+
+// spanFor is the shortest span that shows what the verdict is about: a day, or all of the growth where it took longer.
+func (w world) spanFor(p watch.Process) string {
+	if p.Finding == nil || p.Finding.Since == nil {
+		return "24h"
+	}
+	age := w.clock.now.Sub(*p.Finding.Since)
+	for _, name := range spanNames[2:] {
+		if d, err := parseSpan(name); err == nil && d >= age {
+			return name
+		}
+	}
+	return "all"
+}
+
+// confidence says a probability in percent, and never that it is certain.
+func confidence(p float64) string {
+	if p >= 0.99 {
+		return strconv.FormatFloat(math.Min(math.Floor(p*1000)/10, 99.9), 'f', 1, 64) + " %"
+	}
+	return strconv.FormatFloat(p*100, 'f', 0, 64) + " %"
 }
 
 // worstFirst orders processes by need: those that grow, then what cannot be read, then by memory; ended ones last.

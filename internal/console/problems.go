@@ -77,7 +77,7 @@ func (w world) problems() []problem {
 			out = append(out, problem{toneFail, pageOverview, n.From + " does not answer", n.Error, "/"})
 		}
 	}
-	for _, part := range [][]problem{w.verifierProblems(), w.farmProblems(), w.memoryProblems(), w.workerProblems()} {
+	for _, part := range [][]problem{w.farmProblems(), w.verifierProblems(), w.memoryProblems(), w.workerProblems()} {
 		out = append(out, part...)
 	}
 	slices.SortStableFunc(out, func(a, b problem) int { return cmp.Compare(toneRank(a.Tone), toneRank(b.Tone)) })

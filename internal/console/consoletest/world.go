@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/internal/console"
 	"gatehouse/internal/gateway/farm"
+	"gatehouse/internal/memory/trend"
 	"gatehouse/internal/memory/watch"
 	"gatehouse/internal/state"
 	"gatehouse/internal/supervisor"
@@ -51,7 +52,10 @@ func New(now time.Time) *World {
 func Calm(now time.Time) *World {
 	w := New(now)
 	w.verifiers = slices.DeleteFunc(w.verifiers, func(s state.Status) bool { return s.State != state.Good })
-	w.farms, w.processes = w.farms[:1], w.processes[2:]
+	w.processes = slices.DeleteFunc(w.processes, func(p watch.Process) bool {
+		return p.Error != "" || p.Gone || p.Finding.Verdict == trend.Leak || p.Finding.Verdict == trend.Fragmentation
+	})
+	w.farms = w.farms[:1]
 	for i := range w.farms[0].Members {
 		m := &w.farms[0].Members[i]
 		m.State, m.Usable, m.Mode, m.Reason, m.SlowStart = state.Good, true, farm.Active, "answers", 1

@@ -57,8 +57,25 @@
     if (!target) return;
     const fresh = document.createElement("template");
     fresh.innerHTML = html;
+    const around = target.contains(document.activeElement) ? ancestors(document.activeElement) : [];
     merge(target, fresh.content);
+    if (around.length > 0 && !target.contains(document.activeElement)) refocus(around);
     window.gatehouseCharts?.();
+  }
+
+  function ancestors(element) {
+    const out = [];
+    for (let e = element; e; e = e.parentElement) if (e.id) out.push(e.id);
+    return out;
+  }
+
+  // refocus moves the focus of an element that is gone to what is left of the thing it stood in.
+  function refocus(ids) {
+    for (const id of ids) {
+      const left = document.getElementById(id);
+      const near = left?.querySelector("button, summary") ?? left?.querySelector("a[href]");
+      if (near) { near.focus({ preventScroll: true }); return; }
+    }
   }
 
   function say(text, state) {

@@ -3,8 +3,7 @@
 (() => {
   "use strict";
   const every = 5000; // ms between two readings of a chart
-  const limitShown = 3; // the limit is drawn when it is no higher than this many times the memory
-  const charts = new Map(); // element to {plot, url, data, limit}
+  const charts = new Map(); // element to {plot, chart, url, near, visible, reading}
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const offset = Number(document.body.dataset.offset) || 0; // minutes east of UTC, of the gateway
 
@@ -29,25 +28,25 @@
     return `rgba(${value >> 16}, ${(value >> 8) & 255}, ${value & 255}, ${alpha})`;
   }
 
-  function options(element, chart) {
+  function options(element, known) {
     const axis = { stroke: colour("--muted"), font: "11px system-ui, sans-serif", grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1, size: 4 } };
     const tall = element.classList.contains("tall");
     return {
       width: element.clientWidth, height: tall ? 320 : 160, tzDate: gatewayTime, legend: { show: tall, live: true },
-      cursor: { y: false, drag: { x: tall, y: false, setScale: tall }, points: { size: 5 } }, padding: [8, 8, 0, 0],
-      scales: { x: { time: true }, y: { range: (_, low, high) => range(high, chart.limit) } },
+      cursor: { y: false, drag: { x: tall, y: false, setScale: tall }, points: { size: 5 } }, padding: [8, 22, 0, 0],
+      scales: { x: { time: true }, y: { range: () => range(known.chart) } },
       axes: [
-        { ...axis, size: 26, space: 70, values: [
+        { ...axis, size: 38, space: 70, values: [
           [3600 * 24 * 365, "{YYYY}", null, null, null, null, null, null, 1],
           [3600 * 24, "{D} {MMM}", null, null, null, null, null, null, 1],
-          [60, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1],
-          [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1],
+          [60, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+          [1, "{HH}:{mm}:{ss}", null, null, "\n{D} {MMM}", null, null, null, 1],
         ] },
         { ...axis, size: 58, space: 30, values: (_, marks) => marks.map(size) },
       ],
       series: [
         { label: "at", value: "{D} {MMM} {HH}:{mm}:{ss}" },
-        { label: "memory", stroke: colour("--c-memory"), fill: fill(colour("--c-memory"), 0.08), width: 1.3, points: { show: false }, value: (_, v) => size(v) },
+        { label: "memory", stroke: colour("--c-memory"), fill: range(known.chart)[0] === 0 ? fill(colour("--c-memory"), 0.08) : undefined, width: 1.3, points: { show: false }, value: (_, v) => size(v) },
         { label: "floor", stroke: colour("--c-floor"), width: 1.3, dash: [4, 3], points: { show: false }, value: (_, v) => size(v) },
         { label: "trend", stroke: colour("--c-trend"), width: 2, points: { show: false }, spanGaps: true, value: (_, v) => size(v) },
         { label: "limit", stroke: colour("--c-limit"), width: 1.3, dash: [6, 3], points: { show: false }, value: (_, v) => size(v) },
@@ -55,15 +54,22 @@
     };
   }
 
-  function range(high, limit) {
-    let top = high || 1;
-    if (limit && limit <= top * limitShown) top = Math.max(top, limit);
-    return [0, top * 1.06];
+  // range is what the axis shows: from zero when the memory varies much, else the part in which it varies, and never so
+  // little that noise looks like growth. The limit is in it when it is near.
+  function range(chart) {
+    const values = chart.memory.concat(chart.floor, chart.trend).filter((v) => v != null);
+    let low = Infinity, high = 0;
+    for (const v of values) { low = Math.min(low, v); high = Math.max(high, v); }
+    if (high <= 0) return [0, 1];
+    if (high - low > high / 2) low = 0;
+    else low = Math.max(0, Math.min(low, high - high / 5) - (high - low) * 0.1);
+    const span = high - low;
+    if (chart.limit && chart.limit <= high + span) high = Math.max(high, chart.limit);
+    return [low, high + span * 0.08];
   }
 
   function data(chart) {
-    const top = Math.max(0, ...chart.memory.filter((v) => v != null));
-    const limit = chart.limit && chart.limit <= top * limitShown ? chart.limit : null;
+    const limit = chart.limit && chart.limit <= range(chart)[1] ? chart.limit : null;
     return [chart.times, chart.memory, chart.floor, chart.trend, chart.times.map(() => limit)];
   }
 
@@ -85,9 +91,12 @@
       if (!answer.ok) throw new Error(chart.error || answer.statusText);
       if (!chart.times || chart.times.length === 0) { say(element, "No samples yet."); return; }
       say(element, "");
-      if (known.plot && known.url === url && known.limit === chart.limit) known.plot.setData(data(chart), !zoomed(known.plot));
-      else { known.plot?.destroy(); known.plot = new uPlot(options(element, chart), data(chart), element); }
-      Object.assign(known, { url, chart, limit: chart.limit });
+      const near = range(chart);
+      const like = known.plot && known.url === url && (near[0] === 0) === (known.near[0] === 0);
+      known.chart = chart;
+      if (like) known.plot.setData(data(chart), !zoomed(known.plot));
+      else { known.plot?.destroy(); known.plot = new uPlot(options(element, known), data(chart), element); }
+      Object.assign(known, { url, near });
       element.classList.add("drawn");
     } catch (error) {
       say(element, "The chart cannot be had: " + error.message);
@@ -134,7 +143,7 @@
     for (const [element, known] of charts) {
       if (!known.plot) continue;
       known.plot.destroy();
-      known.plot = new uPlot(options(element, known.chart), data(known.chart), element);
+      known.plot = new uPlot(options(element, known), data(known.chart), element);
     }
   }
 
