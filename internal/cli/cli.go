@@ -62,6 +62,7 @@ func commands(env *Env) []*cobra.Command {
 	return []*cobra.Command{
 		versionCommand(env),
 		configCommand(env),
+		analyzeCommand(env),
 	}
 }
 
