@@ -18,6 +18,8 @@ const (
 	maxFile     = 4 << 20 // bytes
 	maxDepth    = 32      // mappings and lists inside each other
 	maxNodes    = 200_000 // values in all, those that aliases repeat included
+	maxHeads    = 8       // directives, and lines that begin a document
+	maxKeyCost  = 4e8     // the squares of the numbers of keys of all block mappings, which is what parsing them takes
 	maxProblems = 100     // problems that are collected
 )
 
@@ -79,7 +81,7 @@ func document(data []byte, report func(at place, message string)) (root *node) {
 		return nil
 	}
 	tokens := lexer.Tokenize(string(data))
-	if at, message := tooDeep(tokens); message != "" {
+	if at, message := tooMuch(tokens); message != "" {
 		report(at, message)
 		return nil
 	}
@@ -107,42 +109,6 @@ func badText(data []byte) (place, string) {
 		at.column++
 		if r == '\n' {
 			at = place{at.line + 1, 1}
-		}
-	}
-	return place{}, ""
-}
-
-// tooDeep looks at tokens for more nesting than the parser, which recurses, should be given.
-func tooDeep(tokens token.Tokens) (place, string) {
-	var columns []int // of the blocks that are open
-	flow, marks := 0, 0
-	for _, t := range tokens {
-		column := 0
-		switch t.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			flow++
-		case token.SequenceEndType, token.MappingEndType:
-			flow = max(0, flow-1)
-		case token.SequenceEntryType, token.MappingKeyType:
-			column = t.Position.Column
-		case token.MappingValueType:
-			column = t.Position.Column
-			if t.Prev != nil {
-				column = t.Prev.Position.Column
-			}
-		}
-		marks++
-		if t.Type != token.AnchorType && t.Type != token.TagType && (t.Prev == nil || t.Prev.Type != token.AnchorType) {
-			marks = 0
-		}
-		if column > 0 && flow == 0 {
-			for len(columns) > 0 && columns[len(columns)-1] >= column {
-				columns = columns[:len(columns)-1]
-			}
-			columns = append(columns, column)
-		}
-		if len(columns)+flow > maxDepth || marks > maxDepth {
-			return at(t), fmt.Sprintf("more than %d levels inside each other", maxDepth)
 		}
 	}
 	return place{}, ""
