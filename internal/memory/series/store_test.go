@@ -367,3 +367,34 @@ func TestOpenSaysWhy(t *testing.T) {
 		t.Errorf("the file in the way was touched: %v", err)
 	}
 }
+
+// BenchmarkRange reads 14 days of one process' samples, one every 15 seconds, thinned to 2 minutes, from blocks as they
+// are on disk after those days.
+func BenchmarkRange(b *testing.B) {
+	end := start.Add(14 * 24 * time.Hour)
+	s, err := Open(b.Context(), Options{Dir: filepath.Join(b.TempDir(), "series"), Now: func() time.Time { return end }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	h := NewHandle("m", map[string]string{"process": "a"})
+	n := 0
+	for at := start; at.Before(end); at = at.Add(15 * time.Second) {
+		if _, err := s.Append(b.Context(), at, []Point{{h, float64(1<<20 + n%1000*4096)}}); err != nil {
+			b.Fatal(err)
+		}
+		if n++; n%480 == 0 {
+			if err := s.db.Compact(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		got, err := s.Range(b.Context(), "m", []Match{{"process", []string{"a"}}}, start, end, 2*time.Minute)
+		if err != nil || len(got) != 1 {
+			b.Fatal(len(got), err)
+		}
+	}
+	b.ReportMetric(float64(len(s.db.Blocks())), "blocks")
+}

@@ -14,8 +14,8 @@ import (
 // twelve an hour of the window. The verdict is made from hourly floors, so that more would cost and say nothing.
 const historyPoints = windowHours * 12
 
-// looksPerSpan makes looks rarer as history grows longer: a look costs in proportion to the history, and so much is
-// spent on each process an hour, however long it is. No process waits longer than an hour.
+// looksPerSpan makes looks rarer as history grows longer, since a look costs in proportion to it: what is spent on a
+// process each hour does not grow. A full window is looked at every two hours.
 const looksPerSpan = 168
 
 // looksPerTick is how many ticks of the looker fall into Options.Look.
@@ -139,7 +139,7 @@ func (w *Watch) input(ctx context.Context, s subject, from, to time.Time, step t
 // pause is the time until a process' next look.
 func (w *Watch) pause(t *track, times []time.Time) time.Duration {
 	span := times[len(times)-1].Sub(times[0])
-	pause := max(w.options.Look, min(span/looksPerSpan, w.options.Hour))
+	pause := max(w.options.Look, span/looksPerSpan)
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(t.id(*t.current()) + t.looked.String()))
 	return pause*9/10 + pause/5*time.Duration(h.Sum32()%100)/100

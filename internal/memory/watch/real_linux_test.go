@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/memory/procmem"
 	"gatehouse/internal/memory/series"
 	"gatehouse/internal/memory/trend"
 )
@@ -196,4 +197,42 @@ func processorTime(t testing.TB) time.Duration {
 		t.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// ready is a store that has its answer ready.
+type ready struct {
+	Store
+	answer series.Series
+}
+
+func (r ready) Range(_ context.Context, name string, _ []series.Match, _, _ time.Time, _ time.Duration) ([]series.Series, error) {
+	if name != metric(procmem.Private) {
+		return nil, nil
+	}
+	return []series.Series{r.answer}, nil
+}
+
+// BenchmarkLook is one look with the real judge at 14 days of one process, without the reading from the store (that is
+// BenchmarkRange of series), as it is once an hour for each process.
+func BenchmarkLook(b *testing.B) {
+	now := begin.Add(14 * 24 * time.Hour)
+	r := ready{Store: openStore(b, filepath.Join(b.TempDir(), "series"), func() time.Time { return now })}
+	w := real(b, &now, Options{Store: &r, Selectors: []Selector{{Name: "self", PID: os.Getpid()}}})
+	w.sample(b.Context())
+	t := w.tracks[0]
+	step := w.step(14 * 24 * time.Hour)
+	for at := begin; at.Before(now); at = at.Add(step) {
+		r.answer.Times = append(r.answer.Times, at)
+		r.answer.Values = append(r.answer.Values, 100e6+float64(at.Unix()%3600)*1000+at.Sub(begin).Hours()*200e3)
+	}
+	g := t.current()
+	r.answer.Labels = map[string]string{labelStart: g.Key, labelPID: fmt.Sprint(g.PID)}
+	g.First = begin
+	for b.Loop() {
+		t.nextLook, t.sampled, t.looked = time.Time{}, now, time.Time{}
+		w.lookAll(b.Context())
+	}
+	if t.finding == nil || t.finding.Verdict != trend.Leak {
+		b.Errorf("found %+v in %d samples", t.finding, len(r.answer.Times))
+	}
 }

@@ -326,7 +326,7 @@ func TestLooksTakeTurns(t *testing.T) {
 		t.Errorf("%d looks, want 2", len(b.inputs))
 	}
 	long := []time.Time{begin, begin.Add(14 * 24 * time.Hour)}
-	if p := b.pause(b.tracks[0], long); p < 50*time.Minute || p > 70*time.Minute {
+	if p := b.pause(b.tracks[0], long); p < 100*time.Minute || p > 140*time.Minute {
 		t.Errorf("pause with a long history: %v", p)
 	}
 }
