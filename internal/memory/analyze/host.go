@@ -155,30 +155,18 @@ func (h *host) sight(log, slot, row int) (sighting, bool) {
 
 // others reads what the host's processes share: loads, heaps by name, the commit limit.
 func (h *host) others() {
-	rows := 0
-	for _, l := range h.logs {
-		rows += len(l.store.times)
+	for _, l := range rankLoads(h.measureLoads(), loadsJudged) {
+		s := h.merge(l.path, func(w *wanted) []other { return w.loads })
+		s.Name = l.path
+		h.loads = append(h.loads, s)
 	}
-	byPath := map[string]bool{}
-	var loads []load
-	heaps := map[string][]string{} // process name to the paths of its heap counters
-	heap := map[string]trend.Series{}
+	heaps := map[string][]other{} // by process name, each path once
 	for _, l := range h.logs {
-		for _, o := range l.wanted.loads {
-			if fold(o.host) == fold(h.name) && !byPath[fold(o.path)] {
-				byPath[fold(o.path)] = true
-				s := h.merge(o.path, func(w *wanted) []other { return w.loads })
-				s.Name = o.path
-				loads = append(loads, newLoad(s, o.class, h.rowsWith(o.path)))
-			}
-		}
 		for _, o := range l.wanted.inUse {
-			if fold(o.host) == fold(h.name) && !byPath[fold(o.path)] {
-				byPath[fold(o.path)] = true
-				s := h.merge(o.path, func(w *wanted) []other { return w.inUse })
-				s.Name = o.counter
-				heaps[heapOwner(o.name)] = append(heaps[heapOwner(o.name)], o.path)
-				heap[heapOwner(o.name)] = s
+			owner := heapOwner(o.name)
+			known := slices.ContainsFunc(heaps[owner], func(k other) bool { return fold(k.path) == fold(o.path) })
+			if fold(o.host) == fold(h.name) && !known {
+				heaps[owner] = append(heaps[owner], o)
 			}
 		}
 		for _, o := range l.wanted.commitLimits {
@@ -187,23 +175,41 @@ func (h *host) others() {
 			}
 		}
 	}
-	h.loads = rankLoads(loads, loadsJudged)
-	for name, paths := range heaps {
-		if len(paths) == 1 {
-			h.inUse[name] = heap[name]
+	for owner, all := range heaps {
+		if len(all) > 1 {
+			continue
 		}
+		s := h.merge(all[0].path, func(w *wanted) []other { return w.inUse })
+		s.Name = all[0].counter
+		h.inUse[owner] = s
 	}
 }
 
-// rowsWith is how many rows the logs have in which the load has a column.
-func (h *host) rowsWith(path string) int {
-	rows := 0
+// measureLoads finds how each of the host's loads ranks, over all logs that have it.
+func (h *host) measureLoads() []load {
+	all := map[string]*moments{}
+	var first []other // each path once, in the order of the logs
 	for _, l := range h.logs {
-		if slices.ContainsFunc(l.wanted.loads, func(o other) bool { return fold(o.path) == fold(path) }) {
-			rows += len(l.store.times)
+		for _, o := range l.wanted.loads {
+			if fold(o.host) != fold(h.name) {
+				continue
+			}
+			m, ok := all[fold(o.path)]
+			if !ok {
+				m = &moments{}
+				all[fold(o.path)] = m
+				first = append(first, o)
+			}
+			for row := range l.store.times {
+				m.add(l.store.value(row, o.column))
+			}
 		}
 	}
-	return rows
+	loads := make([]load, 0, len(first))
+	for _, o := range first {
+		loads = append(loads, all[fold(o.path)].rank(o.path, o.class))
+	}
+	return loads
 }
 
 // heapOwner is the process that an instance of a heap counter belongs to: its name without #N.

@@ -5,8 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"gatehouse/internal/memory/trend"
 )
 
 // How many loads are looked at. Of a log with thousands of columns these are held: first the counters of services (objects
@@ -64,41 +62,49 @@ func activity(object, counter string) (class int, ok bool) {
 	return classInstance, true
 }
 
-// rankLoads returns the loads that a process of the host is judged beside, at most n.
-func rankLoads(loads []load, n int) []trend.Series {
-	slices.SortStableFunc(loads, func(a, b load) int {
-		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.coverage, a.coverage), cmp.Compare(b.variation, a.variation))
-	})
-	var out []trend.Series
-	for _, l := range loads {
-		if len(out) < n && l.coverage > 1 && l.variation > 0 { // a constant, or one mostly missing, explains nothing
-			out = append(out, l.series)
-		}
-	}
-	return out
-}
-
-// load is an activity's series and how it ranks.
+// load is an activity and how it ranks.
 type load struct {
-	series    trend.Series
+	path      string // as the log has it
 	class     int
-	coverage  int     // quarters of the host's rows that have a value
+	coverage  int     // quarters of the rows that have a value
 	variation float64 // standard deviation by mean
 }
 
-func newLoad(s trend.Series, class, rows int) load {
-	l := load{series: s, class: class}
-	if rows > 0 {
-		l.coverage = 4 * len(s.Values) / rows
+// rankLoads returns the best loads, at most n. A constant, or one that is mostly missing, explains nothing and is left out.
+func rankLoads(loads []load, n int) []load {
+	loads = slices.DeleteFunc(loads, func(l load) bool { return l.coverage < 2 || l.variation == 0 })
+	slices.SortStableFunc(loads, func(a, b load) int {
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.coverage, a.coverage), cmp.Compare(b.variation, a.variation))
+	})
+	return loads[:min(n, len(loads))]
+}
+
+// moments adds up a series without holding it (Welford 1962).
+type moments struct {
+	rows, values int
+	mean, m2     float64
+}
+
+// add takes a row's value, NaN where it has none.
+func (m *moments) add(v float64) {
+	m.rows++
+	if math.IsNaN(v) {
+		return
 	}
-	var mean, m2 float64
-	for i, v := range s.Values { // Welford (1962)
-		d := v - mean
-		mean += d / float64(i+1)
-		m2 += d * (v - mean)
+	m.values++
+	d := v - m.mean
+	m.mean += d / float64(m.values)
+	m.m2 += d * (v - m.mean)
+}
+
+// rank sums up what was added.
+func (m *moments) rank(path string, class int) load {
+	l := load{path: path, class: class}
+	if m.rows > 0 {
+		l.coverage = 4 * m.values / m.rows
 	}
-	if n := len(s.Values); n > 1 && mean != 0 {
-		l.variation = math.Sqrt(m2/float64(n-1)) / math.Abs(mean)
+	if m.values > 1 && m.mean != 0 {
+		l.variation = math.Sqrt(m.m2/float64(m.values-1)) / math.Abs(m.mean)
 	}
 	return l
 }
