@@ -40,7 +40,7 @@ func (w *Watch) history(ctx context.Context, s subject, c procmem.Counter, from,
 		return out, nil, nil
 	}
 	matches := []series.Match{{Label: labelProcess, Values: []string{s.name}}, {Label: labelStart, Values: keys}}
-	parts, err := w.options.Store.Range(ctx, metric(c), matches, from, to, step)
+	parts, err := w.options.Series.Range(ctx, metric(c), matches, from, to, step)
 	if err != nil {
 		return out, nil, err
 	}
@@ -66,7 +66,7 @@ func (w *Watch) history(ctx context.Context, s subject, c procmem.Counter, from,
 
 // loads reads the activity counters as rates a second. A counter that starts anew, with its process, leaves a gap.
 func (w *Watch) loads(ctx context.Context, from, to time.Time, step time.Duration) ([]trend.Series, error) {
-	parts, err := w.options.Store.Range(ctx, metricActivity, nil, from, to, step)
+	parts, err := w.options.Series.Range(ctx, metricActivity, nil, from, to, step)
 	if err != nil {
 		return nil, err
 	}

@@ -92,7 +92,7 @@ func realOptions(dir string, store Store) Options {
 		panic(err)
 	}
 	return Options{
-		Interval: 20 * time.Millisecond, Look: 50 * time.Millisecond, Hour: time.Second, Store: store,
+		Interval: 20 * time.Millisecond, Look: 50 * time.Millisecond, Hour: time.Second, Series: store,
 		Selectors: []Selector{{Name: "parent", PID: pid}}, File: filepath.Join(dir, "verdicts.json"),
 		Judge: func(in trend.Input, _ trend.Options) (trend.Finding, trend.Curves) {
 			return trend.Finding{Process: in.Process, Verdict: trend.Leak, Confidence: float64(len(in.Memory.Times))}, trend.Curves{}

@@ -19,8 +19,8 @@ import (
 func real(t testing.TB, now *time.Time, o Options) *Watch {
 	t.Helper()
 	o.Now = func() time.Time { return *now }
-	if o.Store == nil {
-		o.Store = openStore(t, filepath.Join(t.TempDir(), "series"), o.Now)
+	if o.Series == nil {
+		o.Series = openStore(t, filepath.Join(t.TempDir(), "series"), o.Now)
 	}
 	w, err := New(o)
 	if err != nil {
@@ -217,7 +217,7 @@ func (r ready) Range(_ context.Context, name string, _ []series.Match, _, _ time
 func BenchmarkLook(b *testing.B) {
 	now := begin.Add(14 * 24 * time.Hour)
 	r := ready{Store: openStore(b, filepath.Join(b.TempDir(), "series"), func() time.Time { return now })}
-	w := real(b, &now, Options{Store: &r, Selectors: []Selector{{Name: "self", PID: os.Getpid()}}})
+	w := real(b, &now, Options{Series: &r, Selectors: []Selector{{Name: "self", PID: os.Getpid()}}})
 	w.sample(b.Context())
 	t := w.tracks[0]
 	step := w.step(14 * 24 * time.Hour)

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -15,7 +16,7 @@ func TestRemembers(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "verdicts.json")
 	o := Options{File: file, Selectors: []Selector{{Name: "shop", Process: "shop"}, {Name: "bank", Process: "bank"}},
-		Workers: func() []Worker { return []Worker{{Role: "edge", PID: 10}} }}
+		Workers: func(context.Context) ([]Worker, error) { return []Worker{{Role: "edge", PID: 10}}, nil }}
 	b := newBench(t, o)
 	b.run(5, 100, "shop", 100)
 	b.run(6, 100, "bank", 100)
@@ -114,9 +115,9 @@ func TestNewRefuses(t *testing.T) {
 	store := openStore(t, filepath.Join(t.TempDir(), "series"), time.Now)
 	for name, o := range map[string]Options{
 		"no store":       {},
-		"no name":        {Store: store, Selectors: []Selector{{PID: 1}}},
-		"a name twice":   {Store: store, Selectors: []Selector{{Name: "a", PID: 1}, {Name: "a", PID: 2}}},
-		"nothing chosen": {Store: store, Selectors: []Selector{{Name: "a"}}},
+		"no name":        {Series: store, Selectors: []Selector{{PID: 1}}},
+		"a name twice":   {Series: store, Selectors: []Selector{{Name: "a", PID: 1}, {Name: "a", PID: 2}}},
+		"nothing chosen": {Series: store, Selectors: []Selector{{Name: "a"}}},
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%s: no error", name)

@@ -36,7 +36,7 @@ const scrapesAtOnce = 8
 // ends the watch; it is logged or shown with the process.
 func (w *Watch) sample(ctx context.Context) {
 	now := w.options.Now()
-	workers := w.options.Workers()
+	workers, loads := w.askOwn(ctx)
 	w.mu.Lock()
 	w.reader.Begin(now)
 	w.detailSpent = 0
@@ -56,9 +56,24 @@ func (w *Watch) sample(ctx context.Context) {
 	}
 	w.collect(now)
 	w.mu.Unlock()
-	w.collectLoads()
+	w.collectLoads(loads)
 	w.store(ctx, now)
 	w.changes.notify()
+}
+
+// askOwn asks for gatehouse's own workers and activity, for as long as a scrape may take. Workers that are known already
+// are watched on when nobody answers.
+func (w *Watch) askOwn(ctx context.Context) ([]Worker, map[string]float64) {
+	asking, cancel := context.WithTimeout(ctx, w.options.Scrape.Timeout)
+	defer cancel()
+	workers, err := w.options.Workers(asking)
+	if down := err != nil; down != w.askDown && ctx.Err() == nil {
+		w.askDown = down
+		if down {
+			w.options.Log.Warn("own workers are not known; those that were go on being watched", "err", err)
+		}
+	}
+	return workers, w.options.Loads(asking)
 }
 
 // applySelection drops what is no longer selected and takes over changed limits.
@@ -284,8 +299,8 @@ func (w *Watch) collect(now time.Time) {
 }
 
 // collectLoads adds the activity counters.
-func (w *Watch) collectLoads() {
-	for name, v := range w.options.Loads() {
+func (w *Watch) collectLoads(loads map[string]float64) {
+	for name, v := range loads {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			continue
 		}
@@ -299,7 +314,7 @@ func (w *Watch) collectLoads() {
 // store appends the round. When that fails the round is lost from the history, which is logged once until it works
 // again; what the processes hold now is known all the same.
 func (w *Watch) store(ctx context.Context, now time.Time) {
-	refused, err := w.options.Store.Append(ctx, now, w.points)
+	refused, err := w.options.Series.Append(ctx, now, w.points)
 	if ctx.Err() != nil {
 		return
 	}

@@ -66,7 +66,7 @@ type Worker struct {
 	Runtime func(ctx context.Context) (procmem.Values, error)
 }
 
-// Options makes a Watch. Store is required; the zero value of all else is right.
+// Options makes a Watch. Series is required; the zero value of all else is right.
 type Options struct {
 	Interval     time.Duration // between samples; 0 is 15 s
 	Look         time.Duration // shortest time between two verdicts on one process; 0 is 5 minutes
@@ -74,9 +74,11 @@ type Options struct {
 	Selectors    []Selector
 	MaxProcesses int // most processes watched at once; those found beyond are left out with a warning. 0 is 1,000
 
-	Workers func() []Worker           // gatehouse's own processes now; asked in every round. Nil is none
-	Loads   func() map[string]float64 // activity so far by name, cumulative: requests, checks. Nil is none
-	Store   Store
+	// Workers tells gatehouse's own processes now, Loads the activity so far by name, cumulative: requests, checks. Both
+	// are asked in every round and must answer soon after ctx has ended. Nil is none.
+	Workers func(ctx context.Context) ([]Worker, error)
+	Loads   func(ctx context.Context) map[string]float64
+	Series  Store
 	Judge   Judge           // nil is trend.JudgeWithCurves
 	File    string          // where verdicts are remembered (mode 0600); empty remembers none
 	Proc    procmem.Options // for tests
@@ -103,6 +105,7 @@ type Watch struct {
 	points     []series.Point
 	appendDown bool // the last append failed, and this was logged
 	scanDown   bool // the last scan did not see everything, and this was logged
+	askDown    bool // Workers failed the last time, and this was logged
 
 	detailSpent time.Duration // on smaps_rollup in this round
 }
@@ -135,7 +138,7 @@ func compile(selectors []Selector) (*selection, error) {
 // New makes a Watch and takes up what an earlier one remembered. The error says which selector is wrong, or why this
 // system's processes cannot be read; a file of verdicts that cannot be read is set aside with a log line.
 func New(o Options) (*Watch, error) {
-	if o.Store == nil {
+	if o.Series == nil {
 		return nil, errors.New("make memory watch: no store given")
 	}
 	o.setDefaults()
@@ -173,10 +176,10 @@ func (o *Options) setDefaults() {
 		o.MaxProcesses = defaultMaxProcesses
 	}
 	if o.Workers == nil {
-		o.Workers = func() []Worker { return nil }
+		o.Workers = func(context.Context) ([]Worker, error) { return nil, nil }
 	}
 	if o.Loads == nil {
-		o.Loads = func() map[string]float64 { return nil }
+		o.Loads = func(context.Context) map[string]float64 { return nil }
 	}
 	if o.Judge == nil {
 		o.Judge = trend.JudgeWithCurves

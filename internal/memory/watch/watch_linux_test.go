@@ -64,8 +64,8 @@ func newBench(t *testing.T, o Options) *bench {
 		rate := &trend.Rate{BytesPerDay: 5}
 		return trend.Finding{Process: in.Process, Verdict: b.verdict, Rate: rate}, trend.Curves{Times: in.Memory.Times, Floor: floor, Trend: floor}
 	}
-	if o.Store == nil {
-		o.Store = openStore(t, filepath.Join(t.TempDir(), "series"), o.Now)
+	if o.Series == nil {
+		o.Series = openStore(t, filepath.Join(t.TempDir(), "series"), o.Now)
 	}
 	w, err := New(o)
 	if err != nil {
@@ -154,7 +154,7 @@ func TestRestartContinuesTheHistory(t *testing.T) {
 	worker := Worker{Role: "edge", PID: 10}
 	b := newBench(t, Options{
 		Selectors: []Selector{{Name: "shop", Process: "shop"}},
-		Workers:   func() []Worker { return []Worker{worker} },
+		Workers:   func(context.Context) ([]Worker, error) { return []Worker{worker}, nil },
 	})
 	b.run(5, 100, "shop", 100)
 	b.run(10, 100, "gatehouse", 1000)
@@ -335,7 +335,7 @@ func TestLoadsAreRates(t *testing.T) {
 	count := 0.0
 	b := newBench(t, Options{
 		Interval: 5 * time.Minute, Selectors: []Selector{{Name: "shop", Process: "shop"}},
-		Loads: func() map[string]float64 { return map[string]float64{"requests": count} },
+		Loads: func(context.Context) map[string]float64 { return map[string]float64{"requests": count} },
 	})
 	b.run(5, 100, "shop", 100)
 	for _, more := range []float64{0, 300, 600, -800, 300} { // the counter starts anew once
@@ -418,7 +418,7 @@ func (f *failing) Append(ctx context.Context, at time.Time, points []series.Poin
 
 func TestStoreThatFailsIsLoggedOnce(t *testing.T) {
 	f := &failing{Store: openStore(t, filepath.Join(t.TempDir(), "series"), func() time.Time { return begin }), err: os.ErrPermission}
-	b := newBench(t, Options{Store: f, Selectors: []Selector{{Name: "shop", Process: "shop"}}})
+	b := newBench(t, Options{Series: f, Selectors: []Selector{{Name: "shop", Process: "shop"}}})
 	b.run(5, 100, "shop", 100)
 	b.round()
 	b.round()
@@ -440,10 +440,10 @@ func TestRuntimeOfPrograms(t *testing.T) {
 	t.Cleanup(server.Close)
 	b := newBench(t, Options{
 		Selectors: []Selector{{Name: "shop", Process: "shop", Metrics: server.URL}, {Name: "dead", Process: "bank", Pprof: "http://127.0.0.1:1"}},
-		Workers: func() []Worker {
+		Workers: func(context.Context) ([]Worker, error) {
 			return []Worker{{Role: "edge", PID: 10, LimitBytes: 77, Runtime: func(context.Context) (procmem.Values, error) {
 				return procmem.Runtime(), nil
-			}}}
+			}}}, nil
 		},
 	})
 	b.run(5, 100, "shop", 100)
@@ -503,5 +503,31 @@ func TestCollector(t *testing.T) {
 	}
 	if strings.Contains(page, "bank") {
 		t.Error("a process that has ended is still there")
+	}
+}
+
+func TestSupervisorThatDoesNotAnswer(t *testing.T) {
+	var down error
+	b := newBench(t, Options{Workers: func(ctx context.Context) ([]Worker, error) {
+		if _, bounded := ctx.Deadline(); !bounded {
+			t.Error("asked without a deadline")
+		}
+		if down != nil {
+			return nil, down
+		}
+		return []Worker{{Role: "edge", PID: 10}}, nil
+	}})
+	b.run(10, 100, "gatehouse", 100)
+	b.round()
+	down = os.ErrDeadlineExceeded
+	b.run(10, 100, "gatehouse", 300)
+	b.round()
+	b.round()
+	b.watched("gatehouse edge 10")
+	if v := b.Processes()[0].Values["private"]; v != 300<<10 {
+		t.Errorf("not sampled any more: %v", v)
+	}
+	if n := strings.Count(b.log.String(), "own workers are not known"); n != 1 {
+		t.Errorf("%d warnings: %s", n, b.log.String())
 	}
 }
