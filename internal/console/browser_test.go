@@ -433,11 +433,14 @@ func takePictures(t *testing.T, b browser) {
 			tb.open(p.path)
 			for i := range evaluate[int](tb, `document.querySelectorAll("[data-chart]").length`) { // they are drawn when they come into view
 				chart := fmt.Sprintf(`document.querySelectorAll("[data-chart]")[%d]`, i)
-				tb.until(chart + `.scrollIntoView() || ` + chart + `.querySelector("canvas, .chart-note")`)
+				tb.until(`(` + chart + `.scrollIntoView(), ` + chart + `.querySelector("canvas, .chart-note"))`)
 			}
 			evaluate[chromedp.Void](tb, `void scrollTo(0, 0)`)
 			if p.name == "connectivity" {
 				evaluate[bool](tb, `document.querySelectorAll("section.card details")[7].open = true`)
+			}
+			if p.name == "farms" {
+				tb.run(chromedp.Click(`//tr[contains(., "tango")]//summary[contains(., "Drain")]`))
 			}
 			picture, err := chromedp.Run(tb.ctx, chromedp.FullScreenshot(100))
 			if err != nil {

@@ -181,6 +181,9 @@ func draw(p watch.Process, now time.Time, span time.Duration) watch.Chart {
 		return c
 	}
 	level := math.Max(p.Values["private"], p.Values["pss"])
+	if level == 0 {
+		level = p.Values["rss"]
+	}
 	f := p.Finding
 	c.Counter = f.Counter
 	if f.Limit != nil {

@@ -98,6 +98,7 @@
       else { known.plot?.destroy(); known.plot = new uPlot(options(element, known), data(chart), element); }
       Object.assign(known, { url, near });
       element.classList.add("drawn");
+      element.classList.toggle("with-limit", Boolean(chart.limit) && chart.limit <= near[1]);
     } catch (error) {
       say(element, "The chart cannot be had: " + error.message);
     } finally {
