@@ -107,6 +107,9 @@ func alone(w *growth) Verdict {
 // stopped says whether there was growth that ended or slows.
 func (w *growth) stopped() bool {
 	s := w.stop
+	if w.slackened() {
+		return true
+	}
 	if s.kind == flat || s.bic > w.flat.bic-stopMargin {
 		return false
 	}
@@ -117,6 +120,16 @@ func (w *growth) stopped() bool {
 		return false // each new process warms up, and this one has
 	}
 	return w.amplitude(s) > stopAmplitude*w.level
+}
+
+// slackened says whether growth went on at a pace, and from a bend on at surely less than a third of it or none at all.
+func (w *growth) slackened() bool {
+	t := w.test
+	if w.grow.kind != bent || !t.ok || t.t > trendLevel || t.t < -trendLevel {
+		return false
+	}
+	early := leastSquares(w.m.with(w.grow.cols...), w.m.y).b[len(w.m.base)]
+	return early > 0 && t.slope+alongLevel*t.se < secondShare*early && w.amplitude(w.grow) > stopAmplitude*w.level
 }
 
 // amplitude is the greatest rise that a column of the shape, other than its growth at the end, stands for, in bytes.

@@ -80,7 +80,7 @@ func TestFitConfidence(t *testing.T) {
 func TestConfidence(t *testing.T) {
 	bins := []float64{0, 0.7, 0.9, 0.97, 1.01}
 	var n, right, sum [4]float64
-	for _, e := range examples(heldOutSeed, 4) {
+	for _, e := range examples(heldOutSeed, 3) {
 		if e.verdict == Inconclusive {
 			continue
 		}

@@ -53,7 +53,7 @@ func TestDemo(t *testing.T) {
 		size, tau := []float64{20e6, 50e6, 100e6}[seed/3%3], 10+6*float64(seed%4)/3
 		warm := func(s float64) float64 { return size * (1 - math.Exp(-s/tau)) }
 		last := false
-		for s := 25.0; s <= 150; s += 5 {
+		for s := 30.0; s <= 150; s += 10 {
 			looks++
 			w := Judge(demoProcess(seed+1000, s, warm), opt)
 			if w.Verdict == Leak {

@@ -7,7 +7,7 @@ import (
 
 const (
 	z95         = 1.96
-	widen       = 1.3          // factor on the test's error, set on the tuning seeds so that the intervals cover 95 %
+	widen       = 1.4          // factor on the test's error, set on the tuning seed so that the 95 % intervals cover about that
 	leastError  = 0.01         // relative error that no interval goes below
 	farthest    = 100 * 365.25 // days beyond which a date is "never"
 	everBack    = 0.05         // share given back from which memory is said to decrease

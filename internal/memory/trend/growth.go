@@ -142,10 +142,11 @@ func (w *growth) judgeTrend(resolution float64) {
 	if w.test.alpha == 1 {
 		noise = "noise like a random walk"
 	}
+	once := math.Round(1 / (0.5 * math.Erfc(level/math.Sqrt2)))
 	w.add("trend", w.test.t, level, w.test.ok && w.test.t > level,
-		"Perron-Yabu t of the growth, %s; 1 %% of the logs that do not grow are above %.2f", noise, level)
+		"t of the growth at the end by Perron and Yabu, with %s; of logs that do not grow about one in %g is above %.2f", noise, once, level)
 	least := math.Max(leastGrowth*w.level, leastSteps*resolution)
-	w.add("size", w.total, least, w.total >= least && w.total > 0, "growth over the log in bytes, against what is worth a name at this level and resolution")
+	w.add("size", w.total, least, w.total >= least && w.total > 0, "growth over the log in bytes, against the least that is worth a name at this level and resolution (a two-hundredth of the level, two units of the last digit)")
 	margin := w.stop.bic - w.grow.bic
 	if nested(w.stop.kind, w.grow.kind) {
 		margin = math.Max(margin, 0) // the same without its growth is what the trend test decides

@@ -17,7 +17,7 @@ type Input struct {
 	Memory        Series      // what the verdict is read from: private bytes, PSS or RSS
 	Virtual       *Series     // virtual bytes, where an address space is the limit
 	InUse         *Series     // bytes the program itself holds (heap in use), which tells leak from fragmentation
-	Loads         []Series    // levels and rates of activity that memory may follow: sessions, requests a second
+	Loads         []Series    // levels and rates of activity that memory may follow: sessions, requests a second; running counts become rates
 	Restarts      []time.Time // where a new process took the name over; Judge looks for further ones itself
 	LimitBytes    float64     // 0 when not known
 	LimitOf       string      // name of the counter that meets the limit: Memory.Name or Virtual.Name

@@ -233,6 +233,19 @@ func FuzzJudge(f *testing.F) {
 	})
 }
 
+// BenchmarkJudgeFortnight is a log of 14 days at five minutes with ten loads.
+func BenchmarkJudgeFortnight(b *testing.B) {
+	in := generate(makers()[0], 3, 1, 14, true).input
+	for i := range 8 {
+		m := generate(makers()[0], 3, 100+i, 14, true).input.Loads[0]
+		in.Loads = append(in.Loads, m)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		Judge(in, Options{})
+	}
+}
+
 func BenchmarkJudge(b *testing.B) {
 	rows := []struct {
 		name  string

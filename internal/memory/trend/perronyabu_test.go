@@ -62,7 +62,7 @@ func TestPerronYabuSize(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(7, uint64(row.n)))
-			const reps = 3000
+			const reps = 1500
 			g, alarms := plainGrid(row.n), 0
 			for range reps {
 				if perronYabu(g, lineCols(g), noise(r, row.n, row.alpha, row.theta), 1).t > 2.326 {
