@@ -56,12 +56,12 @@ func All() []Counter {
 
 // String is the counter's name, as it stands in snapshots and findings.
 func (c Counter) String() string {
-	names := [counters]string{
+	names := []string{
 		"rss", "pss", "private", "virtual", "swap", "threads", "fds", "cpu_seconds", "heap_in_use", "heap_released",
 		"goroutines", "cgroup_current", "cgroup_limit", "cgroup_swap", "cgroup_oom_kills", "cgroup_high_events",
 		"cgroup_max_events",
 	}
-	if c >= counters {
+	if int(c) >= len(names) {
 		return "unknown"
 	}
 	return names[c]

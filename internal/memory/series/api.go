@@ -287,7 +287,7 @@ func (s *Store) apiSeries(ctx context.Context, r *http.Request) (any, error) {
 			for set.Next() && len(found) < maxNames {
 				l := set.At().Labels()
 				m := without(l)
-				m[labels.MetricName] = l.Get(labels.MetricName)
+				m[model.MetricNameLabel] = l.Get(model.MetricNameLabel)
 				found[l.String()] = m
 			}
 			if err := set.Err(); err != nil {

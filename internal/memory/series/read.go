@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -44,7 +45,7 @@ func (m Match) matcher() (*labels.Matcher, error) {
 // Range reads the series of a metric that satisfy every Match, from and to included. Of the samples in each step, which
 // is counted from the epoch, the last stays; a step of 0 keeps all.
 func (s *Store) Range(ctx context.Context, metric string, matches []Match, from, to time.Time, step time.Duration) ([]Series, error) {
-	matchers := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, metric)}
+	matchers := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, metric)}
 	for _, m := range matches {
 		matcher, err := m.matcher()
 		if err != nil {
@@ -112,7 +113,7 @@ func (s *Series) read(it chunkenc.Iterator, step int64, left *int) error {
 func without(l labels.Labels) map[string]string {
 	m := make(map[string]string, l.Len())
 	l.Range(func(one labels.Label) {
-		if one.Name != labels.MetricName {
+		if one.Name != model.MetricNameLabel {
 			m[strings.Clone(one.Name)] = strings.Clone(one.Value)
 		}
 	})

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -185,7 +186,7 @@ type Handle struct {
 // NewHandle names the series of a metric with these labels. Labels with an empty value are left out.
 func NewHandle(metric string, with map[string]string) *Handle {
 	b := labels.NewScratchBuilder(len(with) + 1)
-	b.Add(labels.MetricName, metric)
+	b.Add(model.MetricNameLabel, metric)
 	for name, value := range with {
 		if value != "" {
 			b.Add(name, value)
