@@ -251,13 +251,22 @@ func (h *host) merge(path string, of func(*wanted) []other) trend.Series {
 	return p.series(h.loc)
 }
 
+// livesJudged is by how many of its lives a process is judged at most: each is a segment of its own to the judge, whose work grows
+// faster than their number, and what is started that often lives too short to fail of a leak.
+const livesJudged = 50
+
 // subjects lists what is to be judged, with notes on how processes were told apart.
 func (h *host) subjects(opt Options) ([]subject, []string) {
 	var out []subject
 	var c census
+	var notes []string
 	for _, t := range h.trackers {
 		processes := t.processes()
 		for _, lives := range processes {
+			if n := len(lives); n > livesJudged {
+				notes = append(notes, fmt.Sprintf("%s was started %d times; it is judged by the last %d", t.name, n, livesJudged))
+				lives = lives[n-livesJudged:]
+			}
 			out = append(out, newSubject(h, t, lives, len(processes)))
 		}
 		c.count(t, len(processes))
@@ -271,7 +280,7 @@ func (h *host) subjects(opt Options) ([]subject, []string) {
 			}
 		}
 	}
-	return out, c.notes()
+	return out, append(notes, c.notes()...)
 }
 
 // census counts how processes without ids were told apart.

@@ -174,3 +174,19 @@ func FuzzTracker(f *testing.F) {
 		}
 	})
 }
+
+func TestProcessThatIsStartedAllTheTimeIsJudgedByItsLastLives(t *testing.T) {
+	h := &host{name: "h", byName: map[string]*tracker{}}
+	tr := newTracker("cmd")
+	for i := range 200 {
+		tr.lives = append(tr.lives, &life{pid: i + 1, first: int64(10*i + 1), last: int64(10*i + 5)})
+	}
+	h.trackers = []*tracker{tr}
+	subjects, notes := h.subjects(Options{})
+	if len(subjects) != 1 || len(subjects[0].lives) != livesJudged || subjects[0].pid != 200 {
+		t.Fatalf("%d subjects", len(subjects))
+	}
+	if diff := cmp.Diff([]string{"cmd was started 200 times; it is judged by the last 50"}, notes); diff != "" {
+		t.Errorf("notes (-want +got):\n%s", diff)
+	}
+}

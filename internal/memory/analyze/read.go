@@ -81,7 +81,8 @@ func (l *log) dropTwins() {
 func (l *log) equal(a, b int) bool {
 	for row := range l.store.times {
 		x, y := l.store.value(row, a), l.store.value(row, b)
-		if x != y && !(math.IsNaN(x) && math.IsNaN(y)) {
+		same := x == y || math.IsNaN(x) && math.IsNaN(y)
+		if !same {
 			return false
 		}
 	}
