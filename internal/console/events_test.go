@@ -23,9 +23,22 @@ type event struct{ Name, Data string }
 // takes none.
 type reader struct {
 	*httptest.ResponseRecorder
+	mu     sync.Mutex // guards the recorder's body
 	cancel context.CancelFunc
 	done   chan struct{}
 	seen   int // bytes of the body that take has returned
+}
+
+func (s *reader) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ResponseRecorder.Write(p)
+}
+
+func (s *reader) Flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ResponseRecorder.Flush()
 }
 
 func listen(t *testing.T, c *console.Console, page string) *reader {
@@ -33,10 +46,10 @@ func listen(t *testing.T, c *console.Console, page string) *reader {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := httptest.NewRequestWithContext(ctx, "GET", "/events?page="+page, nil)
 	r.Host = "localhost"
-	s := &reader{httptest.NewRecorder(), cancel, make(chan struct{}), 0}
+	s := &reader{ResponseRecorder: httptest.NewRecorder(), cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		c.ServeHTTP(s.ResponseRecorder, r)
+		c.ServeHTTP(s, r)
 	}()
 	synctest.Wait()
 	return s
@@ -45,6 +58,8 @@ func listen(t *testing.T, c *console.Console, page string) *reader {
 // take returns the events since it was last called.
 func (s *reader) take() []event {
 	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	body := s.Body.String()[s.seen:]
 	s.seen += len(body)
 	var out []event
