@@ -7,23 +7,23 @@ import (
 )
 
 const (
-	minHours     = 18.0  // hours covered below which nothing is judged
-	minWindows   = 24    // windows below which nothing is judged
-	trendLevel   = 2.326 // one-sided 1 % of N(0,1)
-	bentLevel    = 3.0   // the same where the place of a bend was searched for
-	leastGrowth  = 0.005 // growth over the log, as a share of the level, that is worth a name
-	leastSteps   = 2.0   // and in units of the log's resolution
-	shapeMargin  = -2.0  // BIC by which growth that stops may be ahead: less than 2 is "not worth more than a mention" (Kass and Raftery 1995)
-	secondShare  = 0.35  // pace in the second half of the growth, as a share of the whole
-	secondLevel  = 0.8   // and its t
-	underWarmUp  = 0.2   // growth beneath a warm-up, as a share of the warm-up, that is more than a warm-up not quite exponential
-	afterWarmUp  = 36.0  // hours that must be left after a warm-up
-	sureTrend    = 8.0   // t from which that does not matter
-	underMargin  = 4.0   // BIC that growth beneath a warm-up must be ahead of a logarithm or a ramp, which have fewer ways to fit
-	shortDays    = 4.0   // days below which a log is too short to know the day's cycle well
-	backMost     = 0.5   // share of the growth that may be given back
-	backStrong   = 0.8   // the same when the trend is beyond strongTrend
-	strongTrend  = 5.0
+	minHours     = 18.0   // hours covered below which nothing is judged
+	minWindows   = 24     // windows below which nothing is judged
+	trendLevel   = 2.326  // one-sided 1 % of N(0,1)
+	bentLevel    = 3.0    // the same where the place of a bend was searched for
+	leastGrowth  = 0.005  // growth over the log, as a share of the level, that is worth a name
+	leastSteps   = 2.0    // and in units of the log's resolution
+	shapeMargin  = -2.0   // BIC by which growth that stops may be ahead: less than 2 is "not worth more than a mention" (Kass and Raftery 1995)
+	secondShare  = 0.35   // pace in the second half of the growth, as a share of the whole
+	secondLevel  = 0.8    // and its t
+	underWarmUp  = 0.2    // growth beneath a warm-up, as a share of the warm-up, that is more than a warm-up not quite exponential
+	afterWarmUp  = 36.0   // hours that must be left after a warm-up
+	sureTrend    = 8.0    // t from which that does not matter
+	underMargin  = 4.0    // BIC that growth beneath a warm-up must be ahead of a logarithm or a ramp, which have fewer ways to fit
+	shortDays    = 4.0    // days below which a log is too short to know the day's cycle well
+	backMost     = 0.5    // share of the growth that may be given back
+	backStrong   = 0.8    // the same when the trend is beyond strongTrend
+	strongTrend  = 5.0    // t beyond which more may be given back
 	blocksOfSpan = 10     // given-back is measured on medians of this share of the log, of half a day at most
 	power        = 0.8416 // 80 % point of N(0,1), for the detectable rate
 )

@@ -3,12 +3,12 @@ package trend
 import "math"
 
 const (
-	stepSigmas  = 6.0  // innovations beyond this many robust deviations may be steps
-	stepMost    = 2    // upward steps that count as one-off; more are a leak in batches and stay in
-	stepMargin  = 10.0 // BIC that a step must gain: "very strong" after Kass and Raftery (1995)
-	stepLasting = 8.0  // hours that a step must last
-	stepShare   = 0.5  // share of the jump that must still be there then
-	stepLeast   = 0.008
+	stepSigmas  = 6.0   // innovations beyond this many robust deviations may be steps
+	stepMost    = 2     // upward steps that count as one-off; more are a leak in batches and stay in
+	stepMargin  = 10.0  // BIC that a step must gain: "very strong" after Kass and Raftery (1995)
+	stepLasting = 8.0   // hours that a step must last
+	stepShare   = 0.5   // share of the jump that must still be there then
+	stepLeast   = 0.008 // and as a share of the level, below which a step does not matter
 )
 
 // addSteps finds one-off changes of level and takes them into the model; it gives their rows and sizes in bytes.

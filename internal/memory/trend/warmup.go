@@ -32,11 +32,11 @@ func (k kind) String() string {
 }
 
 const (
-	hingePlaces = 15  // places tried for a bend, from a tenth of the log to eight tenths
-	coarseTau   = 1.6 // ratio of the time constants tried, first
-	fineTau     = 1.25
-	shortestTau = 1.9 // a warm-up's time constant is at most the age divided by this, else it cannot be told from a bend
-	bendMargin  = 6.0 // BIC that a shape with a bend must gain over the straight line
+	hingePlaces = 15   // places tried for a bend, from a tenth of the log to eight tenths
+	coarseTau   = 1.6  // ratio of the time constants tried, first
+	fineTau     = 1.25 // and then around the best one
+	shortestTau = 1.9  // a warm-up's time constant is at most the age divided by this, else it cannot be told from a bend
+	bendMargin  = 6.0  // BIC that a shape with a bend must gain over the straight line
 )
 
 // shape is one candidate with its columns; target is the column whose coefficient is the growth at the end, -1 for none.
