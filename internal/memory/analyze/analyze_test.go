@@ -93,7 +93,8 @@ func runCase(t *testing.T, path string) {
 	}
 	got := map[string]string{"report.json": render(t, report, dir), "notes.txt": strings.ReplaceAll(strings.Join(append(report.Notes, ""), "\n"), dir+string(filepath.Separator), "")}
 	if *update {
-		archive.Files = append(kept, txtar.File{Name: "report.json", Data: []byte(got["report.json"])}, txtar.File{Name: "notes.txt", Data: []byte(got["notes.txt"])})
+		kept = append(kept, txtar.File{Name: "report.json", Data: []byte(got["report.json"])}, txtar.File{Name: "notes.txt", Data: []byte(got["notes.txt"])})
+		archive.Files = kept
 		if err := os.WriteFile(path, txtar.Format(archive), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -216,11 +216,10 @@ func (t *tracker) align(row []sighting) []*life {
 	}
 	cost, n := t.costs(row), len(row)
 	for a, r := len(t.active), n; a > 0 && r > 0; {
-		here := cost[a*(n+1)+r]
-		switch {
-		case here == cost[(a-1)*(n+1)+r]+birthCost:
+		switch cost[a*(n+1)+r] {
+		case cost[(a-1)*(n+1)+r] + birthCost:
 			a--
-		case here == cost[a*(n+1)+r-1]+birthCost:
+		case cost[a*(n+1)+r-1] + birthCost:
 			r--
 		default:
 			a, r = a-1, r-1

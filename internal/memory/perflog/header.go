@@ -2,6 +2,7 @@ package perflog
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -28,7 +29,7 @@ func isHeader(line []byte) bool {
 // readHeader reads the header's line into l.Header and l.Columns.
 func (l *Log) readHeader() error {
 	head, err := l.in.Peek(1024)
-	if err != nil && len(head) == 0 && err != io.EOF {
+	if err != nil && len(head) == 0 && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if !isHeader(bytes.TrimLeft(head, "\r\n \"")) {
@@ -61,9 +62,9 @@ func (l *Log) readHeader() error {
 func (l *Log) splitHeader() ([][]byte, error) {
 	l.Header.Delimiter = delimiterOf(l.header)
 	var fields [][]byte
-	for at, ok := 0, true; at >= 0; {
-		var field []byte
-		field, at, ok = nextField(l.header, at, l.Header.Delimiter)
+	for at := 0; at >= 0; {
+		field, next, ok := nextField(l.header, at, l.Header.Delimiter)
+		at = next
 		if !ok {
 			return nil, fmt.Errorf("a quotation mark in the header is not closed after column %d: the header is damaged", len(fields))
 		}

@@ -44,8 +44,9 @@ var (
 			"プライベート バイト", "プライベート バイト数", "专用字节", "专用字节数", "私用位元組",
 		},
 		VirtualBytes: {
-			"Байт виртуальной памяти", "Виртуальных байт", "Virtuelle Größe", "Virtuelle Bytes", "Octets virtuels", "Bytes virtuales",
-			"Bytes virtuais", "仮想バイト", "仮想バイト数", "虚拟字节", "虚拟字节数", "虛擬位元組",
+			"Octets virtuels", //nolint:misspell // French
+			"Байт виртуальной памяти", "Виртуальных байт", "Virtuelle Größe", "Virtuelle Bytes", "Bytes virtuales", "Bytes virtuais",
+			"仮想バイト", "仮想バイト数", "虚拟字节", "虚拟字节数", "虛擬位元組",
 		},
 		WorkingSet: {
 			"Рабочий набор", "Рабочее множество", "Arbeitsseiten", "Arbeitssatz", "Plage de travail", "Jeu de travail",

@@ -24,6 +24,7 @@ package perflog
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -176,7 +177,7 @@ func (l *Log) Next() (time.Time, []float64, error) {
 func (l *Log) end(err error) error {
 	l.counts.Text += l.pendingN
 	l.pending, l.pendingN = nil, 0
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.EOF
 	}
 	return fmt.Errorf("read %s: line %d: %w", l.name, l.line+1, err)

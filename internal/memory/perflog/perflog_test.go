@@ -33,7 +33,7 @@ func rows(t *testing.T, l *Log) []string {
 	var out []string
 	for {
 		at, values, err := l.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {
@@ -350,7 +350,7 @@ func FuzzLog(f *testing.F) {
 		}
 		for n := 0; ; n++ {
 			at, values, err := l.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				if c := l.Counts(); c.Rows != n || len(c.Drops) > c.Dropped || len(c.BadCells) > c.Bad {
 					t.Fatalf("%d rows, counts %+v", n, c)
 				}

@@ -1,6 +1,7 @@
 package perflog
 
 import (
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -68,7 +69,7 @@ func readFile(t *testing.T, path string) (l *Log, rows, values int) {
 	}
 	for {
 		_, row, err := l.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return l, rows, values
 		}
 		if err != nil {
