@@ -12,23 +12,23 @@ import (
 const maxPEM = 4 << 20
 
 // read reads a file that the configuration names and remembers its sum, so that Changes sees new content.
-func (v *validator) read(path, file string) ([]byte, bool) {
+func (v *validator) read(path, file string) (data []byte, mode fs.FileMode, ok bool) {
 	if file == "" || v.bad(path) {
-		return nil, false
+		return nil, 0, false
 	}
-	data, _, err := readBounded(file, maxPEM)
+	data, mode, err := readBounded(file, maxPEM)
 	if err != nil {
 		v.refuse(path, "read %s: %w", file, unwrapPath(err))
-		return nil, false
+		return nil, 0, false
 	}
 	v.cfg.source.sums[file] = sha256.Sum256(data)
-	return data, true
+	return data, mode, true
 }
 
 // certificate checks that a chain and its key can be read and belong together.
 func (v *validator) certificate(path string, c Certificate) {
-	chain, chainOK := v.read(path+".certificate", c.Certificate)
-	key, keyOK := v.read(path+".key", c.Key)
+	chain, _, chainOK := v.read(path+".certificate", c.Certificate)
+	key, mode, keyOK := v.read(path+".key", c.Key)
 	if !chainOK || !keyOK {
 		return
 	}
@@ -37,6 +37,9 @@ func (v *validator) certificate(path string, c Certificate) {
 		v.refuse(path, "load certificate and key: %w", err)
 		return
 	}
+	if remark := openToAll("key file", c.Key, mode); remark != "" {
+		v.remark(path+".key", "%s", remark)
+	}
 	if leaf := pair.Leaf; leaf != nil && time.Now().After(leaf.NotAfter) {
 		v.remark(path+".certificate", "the certificate expired on %s", leaf.NotAfter.Format(time.DateOnly))
 	}
@@ -44,7 +47,7 @@ func (v *validator) certificate(path string, c Certificate) {
 
 // authorities checks a file of authorities' certificates.
 func (v *validator) authorities(path, file string) {
-	if data, ok := v.read(path, file); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
+	if data, _, ok := v.read(path, file); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
 		v.refuse(path, "no certificate in %s", file)
 	}
 }

@@ -29,6 +29,11 @@ func folder(t testing.TB) string {
 	newCertificate(t, base, "shop.pem", shop, time.Now().Add(24*time.Hour))
 	newCertificate(t, base, "expired.pem", shop, time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC))
 	newCertificate(t, base, "ca.pem", other, time.Now().Add(24*time.Hour))
+	pem, err := os.ReadFile(filepath.Join(base, "shop.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, base, "open.key", string(pem), 0o604)
 	write(t, base, "key", "0123456789abcdef0123456789abcdef\n", 0o600)
 	write(t, base, "open", "0123456789abcdef0123456789abcdef\n", 0o644)
 	write(t, base, "empty", "\n", 0o600)

@@ -65,10 +65,16 @@ func (s *Secret) load(env func(string) string) (remark string, err error) {
 		return "", fmt.Errorf("secret file %s is empty", s.File)
 	}
 	s.value = []byte(value)
-	if runtime.GOOS != "windows" && mode.Perm()&0o007 != 0 {
-		remark = fmt.Sprintf("every user may open the secret file %s (mode %04o): take the rights of others away", s.File, mode.Perm())
+	return openToAll("secret file", s.File, mode), nil
+}
+
+// openToAll is a remark on a file that users beyond its owner and group may open. It is empty on Windows, where the mode
+// does not say.
+func openToAll(what, file string, mode fs.FileMode) string {
+	if runtime.GOOS == "windows" || mode.Perm()&0o007 == 0 {
+		return ""
 	}
-	return remark, nil
+	return fmt.Sprintf("every user may open the %s %s (mode %04o): take the rights of others away", what, file, mode.Perm())
 }
 
 // readBounded reads a regular file, or a pipe, of at most limit bytes.

@@ -76,8 +76,8 @@ func (v *validator) addresses() {
 // sameAddress reports whether two listeners cannot both have their address: the ports are the same, and so are the hosts
 // or one is every host.
 func sameAddress(a, b netip.AddrPort) bool {
-	any := func(x netip.Addr) bool { return !x.IsValid() || x.IsUnspecified() }
-	return a.Port() == b.Port() && (a.Addr() == b.Addr() || any(a.Addr()) || any(b.Addr()))
+	every := func(x netip.Addr) bool { return !x.IsValid() || x.IsUnspecified() }
+	return a.Port() == b.Port() && (a.Addr() == b.Addr() || every(a.Addr()) || every(b.Addr()))
 }
 
 // listener checks what addresses does not.

@@ -89,11 +89,3 @@ func distance(a, b string) int {
 	}
 	return rows[len(a)][len(b)]
 }
-
-// plural is "1 member", "2 members".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
