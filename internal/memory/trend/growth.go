@@ -135,7 +135,8 @@ func (w *growth) reach() float64 {
 
 func (w *growth) judgeTrend(resolution float64) {
 	level := trendLevel
-	if w.grow.kind != line && w.grow.kind != driven || w.covered < 24*shortDays {
+	searched := w.grow.kind != line && w.grow.kind != driven || len(w.steps) > 0
+	if searched || w.covered < 24*shortDays {
 		level = bentLevel
 	}
 	noise := "noise that comes back to its level"
