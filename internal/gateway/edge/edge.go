@@ -151,6 +151,9 @@ func New(o Options) (*Edge, error) {
 func (e *Edge) Replace(c Config) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.ran && e.run == nil {
+		return errors.New("configure edge: it has ended")
+	}
 	if err := e.check(c); err != nil {
 		return err
 	}
@@ -260,10 +263,13 @@ func (e *Edge) drain(ctx context.Context) {
 	}
 	e.mu.Unlock()
 
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.drainTimeout)
+	// When the time is over, requests are told and may still say so to their clients; what remains then is closed.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.drainTimeout+lingerTimeout)
 	defer cancel()
-	r.shutdown(patience)      // listeners and servers; connections without a request go at once
-	e.requests.wait(patience) // tunnels too
+	over := time.AfterFunc(e.drainTimeout, func() { r.end(errDrained) })
+	defer over.Stop()
+	r.shutdown(last)      // servers; connections without a request go at once
+	e.requests.wait(last) // tunnels too
 	r.end(errDrained)
 	e.watches.close()
 	r.wait()

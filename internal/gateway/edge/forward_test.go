@@ -26,7 +26,7 @@ func TestForwardPlain(t *testing.T) {
 	})
 	r := newRig(t, []string{m.URL})
 	res := do(t, r.client(), "GET", r.url("/a%2Fb/?x=1&y"), nil, "Host", "shop.example")
-	if got := body(t, res); got != "hello" || res.StatusCode != 200 {
+	if got := body(t, res); got != "hello" || res.StatusCode != http.StatusOK {
 		t.Errorf("got %d %q", res.StatusCode, got)
 	}
 	if got, want := res.Header.Get("X-Seen"), "GET shop.example /a%2Fb/?x=1&y"; got != want {
@@ -151,7 +151,7 @@ func TestPages(t *testing.T) {
 		t.Run(c.accept, func(t *testing.T) {
 			res := do(t, r.client(), "GET", r.url("/"), nil, "Accept", c.accept)
 			page := body(t, res)
-			if res.StatusCode != 502 || res.Header.Get("Content-Type") != c.kind {
+			if res.StatusCode != http.StatusBadGateway || res.Header.Get("Content-Type") != c.kind {
 				t.Errorf("got %d %s", res.StatusCode, res.Header.Get("Content-Type"))
 			}
 			has(t, page, "shop", "connect", res.Header.Get("X-Request-Id"))
@@ -171,7 +171,7 @@ func TestNoMember(t *testing.T) {
 	}
 	res := do(t, r.client(), "GET", r.url("/"), nil)
 	has(t, body(t, res), "no member")
-	if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
+	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
 		t.Errorf("got %d", res.StatusCode)
 	}
 }
@@ -211,7 +211,7 @@ func TestRetry(t *testing.T) {
 			client, statuses := r.client(), map[int]int{}
 			for range 2 { // one of them meets the broken member first
 				res := do(t, client, c.method, r.url("/"), strings.NewReader(c.content))
-				if got := body(t, res); res.StatusCode == 200 && got != "good "+c.content {
+				if got := body(t, res); res.StatusCode == http.StatusOK && got != "good "+c.content {
 					t.Errorf("got %q", got)
 				}
 				statuses[res.StatusCode]++
@@ -232,7 +232,7 @@ func TestRetryEndsWithAttempts(t *testing.T) {
 		farmed(func(o *farm.Options) { o.Retry.Attempts, o.Retry.Budget = 2, 100 }))
 	res := do(t, r.client(), "GET", r.url("/"), nil)
 	has(t, body(t, res), "response")
-	if res.StatusCode != 502 || asked.Load() != 2 {
+	if res.StatusCode != http.StatusBadGateway || asked.Load() != 2 {
 		t.Errorf("got %d after %d attempts", res.StatusCode, asked.Load())
 	}
 }
@@ -258,7 +258,7 @@ func TestResponseTimeout(t *testing.T) {
 	r := newRig(t, []string{m.URL}, edged(func(o *Options) { o.Farms["shop"].ResponseTimeout = 50 * time.Millisecond }))
 	res := do(t, r.client(), "GET", r.url("/"), nil)
 	has(t, body(t, res), "timeout")
-	if res.StatusCode != 504 {
+	if res.StatusCode != http.StatusGatewayTimeout {
 		t.Errorf("got %d", res.StatusCode)
 	}
 	r.stop()
@@ -301,7 +301,7 @@ func TestTrailersBothWays(t *testing.T) {
 		{"h2 unannounced", "https://" + over.addr + "/late", over.tlsClient(a, "shop.example", true)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			req, _ := http.NewRequest("POST", c.url, io.MultiReader(strings.NewReader("x")))
+			req, _ := http.NewRequest(http.MethodPost, c.url, io.MultiReader(strings.NewReader("x")))
 			req.Trailer = http.Header{"X-In": {"42"}}
 			res, err := c.client.Do(req)
 			if err != nil {
@@ -334,7 +334,7 @@ func TestInterimResponses(t *testing.T) {
 			return nil
 		},
 	})
-	req, _ := http.NewRequestWithContext(ctx, "GET", r.url("/"), nil)
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, r.url("/"), nil)
 	res, err := r.client().Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -93,7 +94,7 @@ func TestMemberOverTLS(t *testing.T) {
 	untrusted := newRig(t, []string{m.URL})
 	res := do(t, untrusted.client(), "GET", untrusted.url("/"), nil)
 	has(t, body(t, res), "reason: tls")
-	if res.StatusCode != 502 {
+	if res.StatusCode != http.StatusBadGateway {
 		t.Errorf("got %d", res.StatusCode)
 	}
 	untrusted.stop()
@@ -116,7 +117,7 @@ func (rpc) Check(ctx context.Context, in *healthpb.HealthCheckRequest) (*healthp
 var echo = grpc.StreamDesc{StreamName: "Echo", ServerStreams: true, ClientStreams: true, Handler: func(_ any, s grpc.ServerStream) error {
 	for {
 		in := &healthpb.HealthCheckRequest{}
-		if err := s.RecvMsg(in); err == io.EOF {
+		if err := s.RecvMsg(in); errors.Is(err, io.EOF) {
 			s.SetTrailer(metadata.Pairs("x-trailer", "end"))
 			return nil
 		} else if err != nil {
@@ -179,7 +180,7 @@ func TestGRPC(t *testing.T) {
 			}
 		}
 		_ = s.CloseSend()
-		if err := s.RecvMsg(&healthpb.HealthCheckRequest{}); err != io.EOF || len(s.Trailer()["x-trailer"]) != 1 {
+		if err := s.RecvMsg(&healthpb.HealthCheckRequest{}); !errors.Is(err, io.EOF) || len(s.Trailer()["x-trailer"]) != 1 {
 			t.Errorf("got %v, %v", err, s.Trailer())
 		}
 	})

@@ -38,6 +38,7 @@ type rig struct {
 	edge    *Edge
 	farm    *farm.Farm
 	options Options
+	members []farm.Member
 	addr    string
 	log     *logBuffer
 	stop    func() // ends Run and waits for it
@@ -162,7 +163,7 @@ func newRig(t testing.TB, urls []string, setups ...setup) *rig {
 	for _, s := range setups {
 		s(&r.options, &fo)
 	}
-	r.farm = newFarm(t, fo)
+	r.farm, r.members = newFarm(t, fo), fo.Members
 	r.options.Farms["shop"].Farm = r.farm
 	e, err := New(r.options)
 	if err != nil {
@@ -179,6 +180,14 @@ func newRig(t testing.TB, urls []string, setups ...setup) *rig {
 	})
 	t.Cleanup(r.stop)
 	return r
+}
+
+// replaceFarm reloads with another farm in the place of the rig's.
+func (r *rig) replaceFarm(f *farm.Farm) error {
+	next := r.options.Config
+	next.Listeners = []Listener{{Name: "web"}}
+	next.Farms = map[string]*Farm{"shop": {Farm: f}}
+	return r.edge.Replace(next)
 }
 
 // client is an HTTP/1.1 client of the rig whose connections end with the test.

@@ -18,7 +18,7 @@ func untilClosed(t *testing.T, c net.Conn) string {
 	t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	b, err := io.ReadAll(c)
-	if n, ok := err.(net.Error); ok && n.Timeout() {
+	if isTimeout(err) {
 		t.Fatal("the connection stayed open")
 	}
 	return string(b)
@@ -137,5 +137,55 @@ func TestConnectionCap(t *testing.T) {
 	_ = three.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := http.ReadResponse(bufio.NewReader(three), nil); err != nil {
 		t.Errorf("the third connection was not served after one ended: %v", err)
+	}
+}
+
+// HTTP/2 has the same limits: a stalled body is told, a stream that nobody reads is reset.
+func TestLimitsOnH2(t *testing.T) {
+	m := memberServer(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.CopyN(w, zeros{}, 64<<20)
+	})
+	a := newAuthority(t)
+	r := newRig(t, []string{m.URL}, secure(t, a, "shop.example"), limits(func(l *Limits) { l.BodyTimeout, l.BodyBytes = short, 10 }))
+	c := r.tlsClient(a, "shop.example", true)
+	t.Run("stalled body", func(t *testing.T) {
+		pr, pw := io.Pipe()
+		defer func() { _ = pw.Close() }()
+		go func() { _, _ = io.WriteString(pw, "abc") }()
+		if res := do(t, c, "POST", "https://"+r.addr+"/", pr); res.StatusCode != http.StatusRequestTimeout {
+			t.Errorf("got %d", res.StatusCode)
+		} else {
+			_ = body(t, res)
+		}
+	})
+	t.Run("body too large", func(t *testing.T) {
+		if res := do(t, c, "POST", "https://"+r.addr+"/", io.MultiReader(strings.NewReader("01234567890"))); res.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("got %d", res.StatusCode)
+		} else {
+			_ = body(t, res)
+		}
+	})
+	t.Run("stalled reader", func(t *testing.T) {
+		res := do(t, c, "GET", "https://"+r.addr+"/", nil)
+		defer func() { _ = res.Body.Close() }()
+		eventually(t, "the request ends", func() bool { return strings.Count(r.log.String(), `reason="slow client"`) == 2 })
+	})
+}
+
+// A connection goes on after a request with a body.
+func TestKeepAliveAfterBody(t *testing.T) {
+	m := memberServer(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	r := newRig(t, []string{m.URL})
+	conn := r.dial()
+	br := bufio.NewReader(conn)
+	for range 3 {
+		for _, framing := range []string{"Content-Length: 3\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"} {
+			_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\n"+framing)
+			res, err := http.ReadResponse(br, nil)
+			if err != nil || res.Close || body(t, res) != "abc" {
+				t.Fatalf("got %v, %v", res, err)
+			}
+		}
 	}
 }

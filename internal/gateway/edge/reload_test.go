@@ -230,7 +230,10 @@ func TestDrainTimeout(t *testing.T) {
 	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-asked
 	r.stop()
-	_ = untilClosed(t, conn)
+	has(t, untilClosed(t, conn), "HTTP/1.1 503", "stopping")
+	if err := r.edge.Replace(r.options.Config); err == nil {
+		t.Error("an edge that has ended took another configuration")
+	}
 }
 
 func TestRunOnce(t *testing.T) {

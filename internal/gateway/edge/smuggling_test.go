@@ -2,7 +2,9 @@ package edge
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -19,11 +21,23 @@ func TestSmuggling(t *testing.T) {
 			asked.Add(1)
 		}
 	})
-	r := newRig(t, []string{m.URL}, farmed(func(o *farm.Options) { o.Retry.Attempts, o.Retry.Budget = 1, 1 }))
+	once := farmed(func(o *farm.Options) { o.Retry.Attempts, o.Retry.Budget = 1, 1 })
+	a := newAuthority(t)
+	plain := newRig(t, []string{m.URL}, once)
+	over := newRig(t, []string{m.URL}, once, secure(t, a, "shop.example"))
+	t.Run("plain", func(t *testing.T) { testSmuggling(t, &asked, plain.dial) })
+	t.Run("tls", func(t *testing.T) {
+		testSmuggling(t, &asked, func() net.Conn {
+			return tls.Client(over.dial(), &tls.Config{RootCAs: a.pool, ServerName: "shop.example"})
+		})
+	})
+}
+
+func testSmuggling(t *testing.T, asked *atomic.Int64, dial func() net.Conn) {
 	for _, c := range unclear {
 		t.Run(c.name, func(t *testing.T) {
 			asked.Store(0)
-			conn := r.dial()
+			conn := dial()
 			_, _ = io.WriteString(conn, c.bytes)
 			answers := statuses(conn)
 			want := int64(0)

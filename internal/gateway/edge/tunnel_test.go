@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/internal/gateway/farm"
 )
 
 // echoUpgrade is a member that upgrades to anything and echoes bytes until the client's end, then says bye.
@@ -43,7 +45,7 @@ func upgrade(t *testing.T, c net.Conn, protocol, early string) *bufio.Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.StatusCode != 101 || res.Header.Get("Upgrade") != protocol || res.Header.Get("X-Rule") != "kept" {
+	if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Upgrade") != protocol || res.Header.Get("X-Rule") != "kept" {
 		t.Fatalf("got %d %v", res.StatusCode, res.Header)
 	}
 	return br
@@ -97,15 +99,38 @@ func TestTunnelSilence(t *testing.T) {
 	has(t, r.log.String(), `reason="silent tunnel"`)
 }
 
-// When the member's drain ends or it is removed, its tunnels end, and only its.
+// When the member's drain ends or it is removed, its tunnels end, and only its; also when a reload put another farm in the
+// place of the one that the tunnel began with, and when a reload took the member away.
 func TestTunnelEndsWithMember(t *testing.T) {
-	r := newRig(t, []string{echoUpgrade(t), echoUpgrade(t)})
+	for _, c := range []struct {
+		name string
+		end  func(*testing.T, *rig) error
+	}{
+		{"removed", func(_ *testing.T, r *rig) error { return r.farm.Remove("a") }},
+		{"drained", func(_ *testing.T, r *rig) error { return r.farm.Drain("a", short) }},
+		{"removed after a reload", func(t *testing.T, r *rig) error {
+			next := newFarm(t, farm.Options{Members: r.members})
+			if err := r.replaceFarm(next); err != nil {
+				return err
+			}
+			return next.Remove("a")
+		}},
+		{"taken away by a reload", func(t *testing.T, r *rig) error {
+			return r.replaceFarm(newFarm(t, farm.Options{Members: r.members[1:]}))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) { testTunnelEnds(t, c.end) })
+	}
+}
+
+func testTunnelEnds(t *testing.T, end func(*testing.T, *rig) error) {
+	r := newRig(t, []string{echoUpgrade(t), echoUpgrade(t)}, edged(func(o *Options) { o.DrainTimeout = 3 * short }))
 	conns := []net.Conn{r.dial(), r.dial()}
 	readers := []*bufio.Reader{upgrade(t, conns[0], "x", ""), upgrade(t, conns[1], "x", "")}
 	for _, br := range readers {
 		_, _ = br.Discard(len("hello "))
 	}
-	if err := r.farm.Remove("a"); err != nil {
+	if err := end(t, r); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan int, 2)
