@@ -24,6 +24,7 @@ func TestStraighten(t *testing.T) {
 		{"put back by an hour", []int{3600, 3610, 3620, 30, 40, 50}, []int{3600, 3610, 3620, 3630, 3640, 3650}, []time.Duration{time.Hour}, 0},
 		{"put back twice", []int{100, 110, 20, 30, 5, 15}, []int{100, 110, 120, 130, 140, 150}, []time.Duration{100 * time.Second, 35 * time.Second}, 0},
 		{"one time far ahead", []int{0, 10, 20, 900000, 30, 40, 50}, []int{0, 10, 20, 30, 40, 50}, nil, 1},
+		{"put back after a gap", []int{0, 10, 20, 5000, 4000, 4010}, []int{0, 10, 20, 5000, 5010, 5020}, []time.Duration{1010 * time.Second}, 0},
 		{"the same time twice", []int{0, 10, 10, 20}, []int{0, 10, 20}, nil, 1},
 		{"put forward is a gap", []int{0, 10, 3620, 3630}, []int{0, 10, 3620, 3630}, nil, 0},
 	} {

@@ -71,7 +71,6 @@ type tracker struct {
 	active []*life // those without a known id, in the order of the log's list
 	gone   []*life // those that left active in the last rows
 
-	most      int  // how many ran at once at most
 	byElapsed bool // whether Elapsed Time told processes apart
 	byMemory  bool // whether nothing but the course of memory did
 	moved     int  // how many times a number was taken over by another process
@@ -82,28 +81,23 @@ func newTracker(name string) *tracker { return &tracker{name: name, byPID: map[i
 // row takes all processes of the name that one row shows, in the order of the log's list. The number of the row counts up.
 func (t *tracker) row(number int, sightings []sighting, instance func(slot int) string) {
 	var unnamed []sighting
-	n := 0
 	for _, s := range sightings {
 		if s.pid > 0 {
-			if t.known(number, s, instance(s.slot)) {
-				n++
-			}
+			t.known(number, s, instance(s.slot))
 		} else {
 			unnamed = append(unnamed, s)
 		}
 	}
 	if len(unnamed) > 0 {
-		n += len(unnamed)
 		t.follow(number, unnamed, instance)
 	}
-	t.most = max(t.most, n)
 }
 
 // known takes a process whose id the log says. A process that the same row has shown already is passed over.
-func (t *tracker) known(number int, s sighting, instance string) bool {
+func (t *tracker) known(number int, s sighting, instance string) {
 	l := t.byPID[s.pid]
 	if l != nil && l.seen == number {
-		return false
+		return
 	}
 	if l == nil || l.startsAnew(s) {
 		l = t.born(l != nil)
@@ -111,7 +105,6 @@ func (t *tracker) known(number int, s sighting, instance string) bool {
 		t.byPID[s.pid] = l
 	}
 	l.take(s, instance, number)
-	return true
 }
 
 func (t *tracker) born(reset bool) *life {

@@ -86,6 +86,18 @@ func TestFollowByElapsedTime(t *testing.T) {
 	}
 }
 
+func TestProcessThatARowShowsTwiceIsTakenOnce(t *testing.T) {
+	var rows [][]sighting
+	for i := range 3 {
+		row := seen(i, 10, 10)
+		row[0].pid, row[1].pid = 7, 7 // Process and Process V2 side by side
+		rows = append(rows, row)
+	}
+	if diff := cmp.Diff([][][3]int{{{0, 0, 2}}}, follow(rows)); diff != "" {
+		t.Errorf("lives (-want +got):\n%s", diff)
+	}
+}
+
 func TestLivesThatOverlap(t *testing.T) {
 	minute := int64(seconds(60))
 	for _, tt := range []struct {

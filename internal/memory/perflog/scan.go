@@ -229,12 +229,8 @@ func (d *decimals) parseSlow(cell []byte) (float64, numberState) {
 	if len(cell) > 64 {
 		return 0, numberBad
 	}
-	mark := markOf(cell)
-	if mark != 0 && *d == 0 {
+	if mark := markOf(cell); *d == 0 {
 		*d = decimals(mark)
-	}
-	if mark != 0 && mark != byte(*d) {
-		return 0, numberBad
 	}
 	var buf [64]byte
 	text := buf[:copy(buf[:], cell)]
