@@ -108,3 +108,26 @@ func TestRollUp(t *testing.T) {
 		t.Errorf("roll-up (-want +got):\n%s", diff)
 	}
 }
+
+func TestGraded(t *testing.T) {
+	took := Timings{Total: 5100 * time.Millisecond}
+	for _, tt := range []struct {
+		name      string
+		in        Result
+		threshold time.Duration
+		state     State
+		reason    string
+	}{
+		{"fast", Result{State: Good, Reason: "HTTP 200 OK", Timings: Timings{Total: 5 * time.Second}}, 5 * time.Second, Good, "HTTP 200 OK"},
+		{"slow", Result{State: Good, Reason: "HTTP 200 OK", Timings: took}, 5 * time.Second, Slow, "HTTP 200 OK; it took 5100 ms, more than the threshold of 5000 ms"},
+		{"no threshold", Result{State: Good, Reason: "HTTP 200 OK", Timings: took}, 0, Good, "HTTP 200 OK"},
+		{"authentication stays", Result{State: AuthenticationRequired, Reason: "who?", Timings: took}, time.Second, AuthenticationRequired, "who?; it took 5100 ms, more than the threshold of 1000 ms"},
+		{"a failure stays", Result{State: Timeout, Reason: "late", Timings: took}, time.Second, Timeout, "late"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.in.Graded(tt.threshold); got.State != tt.state || got.Reason != tt.reason {
+				t.Errorf("got %q: %s", got.State, got.Reason)
+			}
+		})
+	}
+}
