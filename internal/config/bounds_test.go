@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,6 +66,21 @@ func stairs(n int) string {
 		b.WriteString(strings.Repeat(" ", i) + "k:\n")
 	}
 	return b.String()
+}
+
+// TestManyCombinations holds that a rule cannot multiply into more work than it has lines.
+func TestManyCombinations(t *testing.T) {
+	const n = 1100
+	hosts, paths := make([]string, n), make([]string, n)
+	for i := range n {
+		hosts[i], paths[i] = fmt.Sprintf("h%d.example", i), fmt.Sprintf("/p%d/", i)
+	}
+	text := fmt.Sprintf("web_listeners: {a: {address: \":80\"}}\nweb_farms: {a: {members: [\"http://a\"]}}\npublishing_rules: {a: {farm: a, hosts: [%s], paths: [%s]}}\n",
+		strings.Join(hosts, ", "), strings.Join(paths, ", "))
+	_, err := Parse("g.yaml", []byte(text), t.TempDir(), nil)
+	if err == nil || !strings.Contains(err.Error(), "more than 1048576 listeners, hosts and paths") {
+		t.Errorf("got %.300v", err)
+	}
 }
 
 // TestManyProblems holds that the list of problems is bounded and says so.
