@@ -18,7 +18,7 @@ import (
 // detailShare is the share of one core that reading smaps_rollup may take, all processes together; each process is read
 // so seldom that it holds. detailsPerHour is how often it is read at least, since an hour's floor is made from it.
 const (
-	detailShare    = 0.0004
+	detailShare    = 0.0002
 	detailsPerHour = 6
 )
 
