@@ -87,7 +87,7 @@ func (c *Console) connectivity(ctx context.Context, w world) view {
 func newVerifier(c clock, s state.Status, results []state.Result) verifierData {
 	d := verifierData{Status: s, ID: anchor("verifier", s.Verifier), Tone: stateTone(s.State), Since: c.since(s.Since), SinceAt: c.exact(s.Since),
 		Strip: newStrip(c, results), CheckURL: "/connectivity/" + url.PathEscape(s.Verifier) + "/check",
-		Counts: fmt.Sprintf("%s, %s not answered", plural(int(s.Checks), "check"), number(s.Failures))} //nolint:gosec // a count of checks
+		Counts: fmt.Sprintf("%s, %s not answered", plural(int(s.Checks), "check"), number(s.Failures))}
 	if s.State == "" {
 		d.Status.State = state.Unknown
 	}

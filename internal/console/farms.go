@@ -58,7 +58,7 @@ func (w world) farmsView() view {
 
 func newMember(c clock, farmName string, m farm.MemberSnapshot) memberData {
 	d := memberData{MemberSnapshot: m, ID: anchor("member", farmName+"/"+m.Name), Farm: farmName, Weight: strconv.Itoa(m.Weight),
-		Sessions: number(uint64(max(m.Sessions, 0))), Requests: number(m.Requests), Failures: number(m.Failures), //nolint:gosec // not negative
+		Sessions: number(uint64(max(m.Sessions, 0))), Requests: number(m.Requests), Failures: number(m.Failures),
 		CanDrain: m.Mode != farm.Draining && m.Mode != farm.Removed, CanResume: m.Mode == farm.Draining || m.Mode == farm.Removed,
 		CanRemove: m.Mode != farm.Removed, URLs: map[string]string{}, VerifierAnchor: anchor("verifier", farmName+"/"+m.Name)}
 	d.Tone, d.Word = memberTone(m)

@@ -89,7 +89,7 @@ func golden(t *testing.T, name, got string) {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(file) //nolint:gosec // a golden file of this test
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

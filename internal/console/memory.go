@@ -291,7 +291,7 @@ func parseSpan(s string) (time.Duration, error) {
 		if err != nil || days == 0 {
 			return 0, errSpan
 		}
-		return time.Duration(days) * 24 * time.Hour, nil //nolint:gosec // at most 65535
+		return time.Duration(days) * 24 * time.Hour, nil
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 {

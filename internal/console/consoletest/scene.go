@@ -58,7 +58,7 @@ func sketches() []sketch {
 }
 
 func (w *World) addVerifiers() {
-	random := rand.New(rand.NewPCG(7, 11)) //nolint:gosec // a scene that is the same each time
+	random := rand.New(rand.NewPCG(7, 11))
 	for _, k := range sketches() {
 		results := history(random, w.now, k)
 		last := results[len(results)-1]
@@ -175,7 +175,7 @@ func draw(p watch.Process, now time.Time, span time.Duration) watch.Chart {
 	if span == 0 || span > now.Sub(p.Started) {
 		span = now.Sub(p.Started)
 	}
-	random := rand.New(rand.NewPCG(uint64(p.PID), 3)) //nolint:gosec // a chart that is the same each time
+	random := rand.New(rand.NewPCG(uint64(p.PID), 3))
 	c := watch.Chart{Process: p.ID, Counter: "pss"}
 	if p.Values == nil || p.Finding == nil {
 		return c
