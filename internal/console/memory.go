@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatehouse/internal/memory/trend"
@@ -51,6 +52,8 @@ type processData struct {
 	ImageURL   string
 	Spans      []spanLink
 	Alone      bool // on a page of its own
+
+	Unconfirmed bool // one look so far says leak
 }
 
 // chartsShown bounds the charts of the memory page; processes beyond them, in the order of need, get a line.
@@ -110,7 +113,7 @@ func (w world) process(id, spanName string) (view, bool) {
 
 func (w world) newProcess(p watch.Process, spanName string) processData {
 	escaped := url.PathEscape(p.ID)
-	d := processData{Process: p, ID: anchor("process", p.ID), Link: "/memory/" + escaped, Tone: verdictTone(p.Finding, w.clock.now),
+	d := processData{Process: p, ID: anchor("process", p.ID), Link: "/memory/" + escaped, Tone: processTone(p, w.clock.now),
 		Verdict: verdictWord(p), Sentence: w.clock.sentence(p.Finding), Memory: "–", Counters: counters(p.Values), Up: w.clock.since(p.Started),
 		ChartURL: "/api/processes/" + escaped + "/chart?span=" + spanName, ImageURL: "/memory/" + escaped + "/chart.svg?span=" + spanName}
 	if value, of, ok := mainMemory(p); ok {
@@ -119,9 +122,7 @@ func (w world) newProcess(p watch.Process, spanName string) processData {
 	if !p.Looked.IsZero() {
 		d.Looked = w.clock.exact(p.Looked)
 	}
-	if p.Error != "" {
-		d.Tone = toneWarn
-	}
+	d.Unconfirmed = unconfirmed(p)
 	if p.Finding != nil {
 		d.addFinding(w.clock, p.Finding)
 	}
@@ -175,13 +176,10 @@ func confidence(p float64) string {
 // worstFirst orders processes by need: those that grow, then what cannot be read, then by memory; ended ones last.
 func worstFirst(all []watch.Process, now time.Time) []watch.Process {
 	rank := func(p watch.Process) int {
-		switch {
-		case p.Gone:
+		if p.Gone {
 			return 100
-		case p.Error != "":
-			return toneRank(toneWarn)
 		}
-		return toneRank(verdictTone(p.Finding, now))
+		return toneRank(processTone(p, now))
 	}
 	out := slices.Clone(all)
 	slices.SortStableFunc(out, func(a, b watch.Process) int {
@@ -227,19 +225,15 @@ func counterName(name string) string {
 		return "private"
 	case "fds":
 		return "descriptors"
-	case "cpu":
-		return "processor"
-	case "heap_in_use":
-		return "heap in use"
-	case "heap_released":
-		return "heap released"
+	case "cpu_seconds":
+		return "processor time"
 	}
-	return name
+	return strings.ReplaceAll(name, "_", " ")
 }
 
 // counters lists the newest sample: memory first, then counts, each in its unit.
 func counters(values map[string]float64) []counter {
-	order := []string{"private", "pss", "rss", "virtual", "swap", "heap_in_use", "heap_released", "goroutines", "threads", "fds", "cpu"}
+	order := []string{"private", "pss", "rss", "virtual", "swap", "heap_in_use", "heap_released", "goroutines", "threads", "fds", "cpu_seconds", "cgroup_current", "cgroup_limit", "cgroup_swap"}
 	names := make([]string, 0, len(values))
 	for name := range values {
 		names = append(names, name)
@@ -260,15 +254,18 @@ func counters(values map[string]float64) []counter {
 
 func counterValue(name string, v float64) string {
 	switch name {
-	case "goroutines", "threads", "fds":
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	case "cpu":
-		return strconv.FormatFloat(v, 'f', 2, 64)
-	case "private", "pss", "rss", "virtual", "swap", "heap_in_use", "heap_released":
+	case "cpu_seconds":
+		if d := time.Duration(v * float64(time.Second)); d >= time.Minute {
+			return span(d)
+		}
+		return strconv.FormatFloat(v, 'f', 1, 64) + " s"
+	case "private", "pss", "rss", "virtual", "swap", "heap_in_use", "heap_released", "cgroup_current", "cgroup_swap":
 		return size(v)
+	case "cgroup_limit":
+		return limitSize(v)
 	}
-	if v >= 1e5 {
-		return size(v)
+	if v >= 0 && v == math.Trunc(v) && v < 1<<53 {
+		return number(uint64(v))
 	}
 	return figure(v)
 }

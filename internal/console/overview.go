@@ -255,13 +255,13 @@ func (w world) processLines() processesData {
 }
 
 func (w world) processLine(p watch.Process) processLine {
-	line := processLine{Name: p.Name, Link: "/memory/" + url.PathEscape(p.ID), PID: p.PID, Memory: "–", Tone: verdictTone(p.Finding, w.clock.now),
+	line := processLine{Name: p.Name, Link: "/memory/" + url.PathEscape(p.ID), PID: p.PID, Memory: "–", Tone: processTone(p, w.clock.now),
 		Verdict: verdictWord(p), Sentence: w.clock.sentence(p.Finding), Gone: p.Gone}
 	if value, _, ok := mainMemory(p); ok {
 		line.Memory = size(value)
 	}
 	if p.Error != "" {
-		line.Tone, line.Sentence = toneWarn, "Cannot be read: "+p.Error
+		line.Sentence = "Cannot be read: " + p.Error
 	}
 	return line
 }

@@ -60,6 +60,22 @@ func verdictTone(f *trend.Finding, now time.Time) tone {
 	return toneUnknown
 }
 
+// processTone is the look of a process. One look alone that says leak is not a warning yet.
+func processTone(p watch.Process, now time.Time) tone {
+	switch {
+	case p.Error != "":
+		return toneWarn
+	case unconfirmed(p):
+		return toneSlow
+	}
+	return verdictTone(p.Finding, now)
+}
+
+// unconfirmed tells whether a process was called leaking by one look that the next has yet to confirm.
+func unconfirmed(p watch.Process) bool {
+	return p.Finding != nil && p.Finding.Verdict == trend.Leak && !p.Confirmed
+}
+
 // problem is one thing that needs attention.
 type problem struct {
 	Tone  tone
@@ -146,6 +162,7 @@ func (w world) memoryProblems() []problem {
 		case p.Gone:
 		case p.Error != "":
 			out = append(out, problem{toneWarn, pageMemory, processName(p) + " cannot be read", p.Error, link})
+		case unconfirmed(p):
 		case p.Finding != nil && (p.Finding.Verdict == trend.Leak || p.Finding.Verdict == trend.Fragmentation):
 			out = append(out, problem{verdictTone(p.Finding, w.clock.now), pageMemory, processName(p), w.clock.sentence(p.Finding), link})
 		}

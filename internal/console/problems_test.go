@@ -50,10 +50,15 @@ func TestProblems(t *testing.T) {
 		{"one usable member", func(w *world) {
 			w.farms.Value = []farm.Snapshot{{Name: "f", Members: []farm.MemberSnapshot{{Usable: true}, {}}}}
 		}, "", ""},
-		{"leak far from its limit", func(w *world) { w.processes.Value = []watch.Process{{Name: "p", PID: 7, Finding: leak(20 * day)}} }, toneWarn,
+		{"leak far from its limit", func(w *world) {
+			w.processes.Value = []watch.Process{{Name: "p", PID: 7, Confirmed: true, Finding: leak(20 * day)}}
+		}, toneWarn,
 			"p (pid 7): Leaks memory. It reaches its limit of 1 GiB on 12 Dec."},
-		{"leak near its limit", func(w *world) { w.processes.Value = []watch.Process{{Name: "p", PID: 7, Finding: leak(6 * day)}} }, toneFail,
+		{"leak near its limit", func(w *world) {
+			w.processes.Value = []watch.Process{{Name: "p", PID: 7, Confirmed: true, Finding: leak(6 * day)}}
+		}, toneFail,
 			"p (pid 7): Leaks memory. It reaches its limit of 1 GiB on 28 Nov."},
+		{"leak that one look alone found", func(w *world) { w.processes.Value = []watch.Process{{Name: "p", Finding: leak(day)}} }, "", ""},
 		{"leak of a process that has ended", func(w *world) { w.processes.Value = []watch.Process{{Name: "p", Gone: true, Finding: leak(day)}} }, "", ""},
 		{"growth that is explained", func(w *world) {
 			w.processes.Value = []watch.Process{{Name: "p", Finding: &trend.Finding{Verdict: trend.Load}}}
@@ -110,8 +115,8 @@ func TestWorstFirst(t *testing.T) {
 	holds := func(rss float64) map[string]float64 { return map[string]float64{"rss": rss} }
 	all := []watch.Process{
 		{Name: "ended", Gone: true, Finding: finding(trend.Leak)}, {Name: "small", Finding: finding(trend.Stable), Values: holds(1e6)}, {Name: "large", Finding: finding(trend.Load), Values: holds(1e9)},
-		{Name: "new"}, {Name: "keeps", Finding: finding(trend.Retention)}, {Name: "unreadable", Error: "no"}, {Name: "leaks", Finding: finding(trend.Leak), Values: holds(5e6)},
-		{Name: "full soon", Finding: &trend.Finding{Verdict: trend.Leak, Limit: &trend.Limit{Bytes: 1, Reached: ago(-time.Hour)}}},
+		{Name: "new"}, {Name: "keeps", Finding: finding(trend.Retention)}, {Name: "unreadable", Error: "no"}, {Name: "leaks", Confirmed: true, Finding: finding(trend.Leak), Values: holds(5e6)},
+		{Name: "full soon", Confirmed: true, Finding: &trend.Finding{Verdict: trend.Leak, Limit: &trend.Limit{Bytes: 1, Reached: ago(-time.Hour)}}},
 	}
 	var names []string
 	for _, p := range worstFirst(all, at.now) {

@@ -142,15 +142,17 @@ func processes(now time.Time) []watch.Process {
 	gone.Gone = true
 	unreadable := process("db-771", "orders database", 771, 40*day, nil, nil)
 	unreadable.Error = "reading /proc/771/smaps_rollup: permission denied; run gatehouse as the same user or with CAP_SYS_PTRACE"
-	edge := process("edge-4133", "gatehouse edge", 4133, 220*time.Hour, map[string]float64{"rss": 61.3e6, "pss": 52.1e6, "heap_in_use": 31e6, "heap_released": 12e6, "goroutines": 244, "threads": 9, "fds": 611, "cpu": 0.12},
+	edge := process("edge-4133", "gatehouse edge", 4133, 220*time.Hour, map[string]float64{"rss": 61.3e6, "pss": 52.1e6, "heap_in_use": 31e6, "heap_released": 12e6, "goroutines": 244, "threads": 9, "fds": 611, "cpu_seconds": 8778.0},
 		&trend.Finding{Verdict: trend.Stable, Confidence: 0.98, Counter: "pss", DetectableRate: &detect, Evidence: []trend.Evidence{{Rule: "trend", Value: 0.4, Threshold: 1.96, Text: "the hourly floor does not rise"}}})
 	edge.Worker = "edge"
+	leaking := process("w3svc-2204", "shop backend", 2204, 8*day+10*time.Hour, map[string]float64{"private": 1.886e9, "rss": 1.91e9, "pss": 1.88e9, "virtual": 3.4e9, "swap": 0, "threads": 61, "fds": 402, "cpu_seconds": 24871.0}, leak)
+	leaking.Confirmed = true
 	return []watch.Process{
-		process("w3svc-2204", "shop backend", 2204, 8*day+10*time.Hour, map[string]float64{"private": 1.886e9, "rss": 1.91e9, "pss": 1.88e9, "virtual": 3.4e9, "swap": 0, "threads": 61, "fds": 402, "cpu": 0.34}, leak),
-		process("cache-3001", "session cache", 3001, 12*day, map[string]float64{"rss": 524e6, "pss": 519e6, "heap_in_use": 212e6, "threads": 14, "fds": 96, "cpu": 0.05}, frag),
+		leaking,
+		process("cache-3001", "session cache", 3001, 12*day, map[string]float64{"rss": 524e6, "pss": 519e6, "heap_in_use": 212e6, "threads": 14, "fds": 96, "cpu_seconds": 3657.5}, frag),
 		edge,
-		process("search-5120", "search", 5120, 3*time.Hour, map[string]float64{"rss": 742e6, "pss": 739e6, "threads": 38, "fds": 210, "cpu": 0.71}, &trend.Finding{Verdict: trend.WarmUp, Confidence: 0.93, Counter: "pss"}),
-		process("mail-610", "mail transport", 610, 33*day, map[string]float64{"rss": 96e6, "pss": 91e6, "threads": 4, "fds": 77, "cpu": 0.01}, &trend.Finding{Verdict: trend.Load, Confidence: 0.95, Counter: "pss", DetectableRate: &detect}),
+		process("search-5120", "search", 5120, 3*time.Hour, map[string]float64{"rss": 742e6, "pss": 739e6, "threads": 38, "fds": 210, "cpu_seconds": 51936.5}, &trend.Finding{Verdict: trend.WarmUp, Confidence: 0.93, Counter: "pss"}),
+		process("mail-610", "mail transport", 610, 33*day, map[string]float64{"rss": 96e6, "pss": 91e6, "threads": 4, "fds": 77, "cpu_seconds": 731.5}, &trend.Finding{Verdict: trend.Load, Confidence: 0.95, Counter: "pss", DetectableRate: &detect}),
 		unreadable, gone,
 	}
 }
