@@ -60,9 +60,17 @@ func Run(ctx context.Context, env *Env) int {
 // commands lists every command; each is made in the file of its name.
 func commands(env *Env) []*cobra.Command {
 	return []*cobra.Command{
-		versionCommand(env),
-		configCommand(env),
+		runCommand(env),
+		statusCommand(env),
+		reloadCommand(env),
+		recycleCommand(env),
+		farmCommand(env),
 		analyzeCommand(env),
+		configCommand(env),
+		demoCommand(env),
+		versionCommand(env),
+		workerCommand(env),
+		labCommand(env),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,11 +48,11 @@ func startProcess(opt *Options, role string, sockets []*openSocket) (*process, e
 		cmd.ExtraFiles = append(cmd.ExtraFiles, s.file)
 	}
 	cmd.ExtraFiles = append(cmd.ExtraFiles, notifyWrite)
-	env := opt.Env
-	if env == nil {
-		env = os.Environ()
+	cmd.Env = opt.Env
+	if cmd.Env == nil {
+		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(env[:len(env):len(env)],
+	cmd.Env = append(slices.Clip(cmd.Env),
 		"LISTEN_FDS="+strconv.Itoa(len(sockets)),
 		"LISTEN_FDNAMES="+strings.Join(names, ":"),
 		"GATEHOUSE_NOTIFY_FD="+strconv.Itoa(firstFD+len(sockets)),

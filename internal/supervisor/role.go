@@ -26,8 +26,9 @@ const (
 
 // role keeps one worker running. Its run goroutine owns the processes; the methods talk to it.
 type role struct {
-	name string
-	opt  *Options
+	name      string
+	exclusive bool
+	opt       *Options
 
 	orders     chan order
 	quit       chan struct{} // closed by stop
@@ -52,9 +53,9 @@ type order struct {
 	done    chan error // buffered
 }
 
-func newRole(name string, opt *Options, sockets []*openSocket) *role {
+func newRole(plan Role, opt *Options, sockets []*openSocket) *role {
 	return &role{
-		name: name, opt: opt, sockets: sockets, state: starting,
+		name: plan.Name, exclusive: plan.Exclusive, opt: opt, sockets: sockets, state: starting,
 		orders: make(chan order), quit: make(chan struct{}), ended: make(chan struct{}), firstReady: make(chan struct{}),
 	}
 }
@@ -146,6 +147,8 @@ func (r *role) attend(p *process) (stopped bool) {
 				o.done <- err
 				if err == nil {
 					p, alive = next, true
+				} else if r.exclusive {
+					return false // the old one is gone already
 				}
 				continue
 			}
@@ -170,18 +173,33 @@ func (r *role) attend(p *process) (stopped bool) {
 }
 
 // replace starts the next process beside p, and once it is ready lets p drain. When the next one does not become ready it
-// is ended and p goes on.
+// is ended and p goes on. In an exclusive role p ends first.
 func (r *role) replace(p *process) (*process, error) {
+	if r.exclusive {
+		r.note(func() { r.state = draining })
+		p.end(r.opt.Drain)
+	}
 	next, err := r.start()
 	if err == nil {
 		err = r.awaitReady(next)
 	}
 	if err != nil {
-		r.note(func() { r.current, r.state = p, ready })
+		if !r.exclusive {
+			r.note(func() { r.current, r.state = p, ready })
+		}
 		return nil, fmt.Errorf("recycle: %w", err)
 	}
 	r.opt.Log.Info("worker recycled", "worker", r.name, "old_pid", p.pid, "pid", next.pid)
-	r.note(func() { r.current, r.state, r.old = next, ready, append(r.old, p) })
+	r.note(func() { r.current, r.state = next, ready })
+	if !r.exclusive {
+		r.drain(p)
+	}
+	return next, nil
+}
+
+// drain lets a process that has been replaced finish, and shows it until then.
+func (r *role) drain(p *process) {
+	r.note(func() { r.old = append(r.old, p) })
 	r.drains.Go(func() {
 		p.end(r.opt.Drain)
 		r.note(func() {
@@ -193,7 +211,6 @@ func (r *role) replace(p *process) (*process, error) {
 			}
 		})
 	})
-	return next, nil
 }
 
 func (r *role) awaitReady(p *process) error {

@@ -29,6 +29,9 @@ type Socket struct {
 type Role struct {
 	Name    string
 	Sockets []Socket
+	// Exclusive says that two workers of the role cannot run at once, because they would share a file. A recycle then
+	// stops the old one before it starts the new one; the sockets stay open meanwhile, so that requests wait.
+	Exclusive bool
 }
 
 // Plan is what a configuration means to the supervisor.
@@ -122,7 +125,7 @@ func (s *Supervisor) supervise(ctx context.Context, plan Plan, api apiListener) 
 	defer parts.Wait()
 	defer stopServing()
 	for _, r := range plan.Roles {
-		s.roles = append(s.roles, newRole(r.Name, &s.opt, s.socketsOf(r)))
+		s.roles = append(s.roles, newRole(r, &s.opt, s.socketsOf(r)))
 	}
 	s.mu.Lock()
 	s.loaded = time.Now()

@@ -132,7 +132,7 @@ func start(t *testing.T) *house {
 	h.config = filepath.Join(h.state, "config")
 	h.write("one")
 	for _, name := range []string{"a", "b"} {
-		h.plan.Roles = append(h.plan.Roles, Role{Name: name, Sockets: []Socket{
+		h.plan.Roles = append(h.plan.Roles, Role{Name: name, Exclusive: name == "b", Sockets: []Socket{
 			{Name: "api", Network: "unix", Address: SocketPath(h.state, name)},
 			{Name: "web/" + name, Network: "tcp", Address: freeAddress(t)},
 		}})
@@ -363,6 +363,28 @@ func TestRecycleLosesNoRequest(t *testing.T) {
 	}
 	if err := h.Recycle(context.Background(), "c"); err == nil {
 		t.Error("recycle of a role that is not there is accepted")
+	}
+}
+
+func TestExclusiveRoleStopsBeforeItStarts(t *testing.T) {
+	h := start(t)
+	before, _ := h.ask(1)
+	if err := h.Recycle(context.Background(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(before, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the old process is still there: %v", err)
+	}
+	if after, _ := h.ask(1); after == before {
+		t.Error("same process after the recycle")
+	}
+	h.write("stillborn")
+	if err := h.Recycle(context.Background(), "b"); err == nil {
+		t.Error("a recycle into a worker that dies is accepted")
+	}
+	h.write("well again")
+	if _, config := h.ask(1); config != "well again" {
+		t.Errorf("after the restart: %q", config)
 	}
 }
 

@@ -1,0 +1,469 @@
+//go:build unix
+
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"gatehouse/internal/api"
+	"gatehouse/internal/cli"
+	"gatehouse/internal/gateway/farm"
+	"gatehouse/internal/memory/watch"
+	"gatehouse/internal/state"
+	"gatehouse/internal/supervisor"
+)
+
+// TestMain lets the test binary stand for gatehouse: with a command as its first argument it is the program.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		os.Exit(cli.Run(context.Background(), cli.OS()))
+	}
+	os.Exit(m.Run())
+}
+
+// gateway is a whole gatehouse in processes of its own.
+type gateway struct {
+	t       *testing.T
+	dir     string
+	config  string
+	site    string // URL of the published farm
+	console string
+	members []*member
+	log     bytes.Buffer
+}
+
+// member is a server of the farm, in the test's own process.
+type member struct {
+	*httptest.Server
+	failing atomic.Bool
+	served  atomic.Int64
+}
+
+func newMember(t *testing.T, name string) *member {
+	m := &member{}
+	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m.failing.Load() {
+			http.Error(w, "failing", http.StatusInternalServerError)
+			return
+		}
+		if r.URL.Path != "/health" {
+			m.served.Add(1)
+		}
+		_, _ = io.WriteString(w, name)
+	}))
+	t.Cleanup(m.Close)
+	return m
+}
+
+// start runs gatehouse over three members until the test ends.
+func start(t *testing.T) *gateway {
+	t.Helper()
+	g := &gateway{t: t, dir: t.TempDir()}
+	g.site, g.console = "http://"+freePort(t), freePort(t)
+	for _, name := range []string{"a", "b", "c"} {
+		g.members = append(g.members, newMember(t, name))
+	}
+	g.config = filepath.Join(g.dir, "gatehouse.yaml")
+	g.configure("")
+	cmd := exec.Command(os.Args[0], "run", "-c", g.config)
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	cmd.Stderr = &g.log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		err := cmd.Wait()
+		http.DefaultClient.CloseIdleConnections()
+		if err != nil {
+			t.Errorf("gatehouse ended: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("its log:\n%s", g.log.String())
+		}
+	})
+	g.await("every worker ready", func() bool {
+		s, err := g.status()
+		if err != nil {
+			return false
+		}
+		for _, w := range s.Workers {
+			if w.State != "ready" {
+				return false
+			}
+		}
+		return len(s.Workers) == 3
+	})
+	g.await("every member good", func() bool {
+		for _, m := range g.farm().Members {
+			if m.State != state.Good || !m.Usable {
+				return false
+			}
+		}
+		return true
+	})
+	return g
+}
+
+// configure writes the configuration; extra is more of it.
+func (g *gateway) configure(extra string) {
+	g.t.Helper()
+	text := fmt.Sprintf(`state: %s
+log: {level: debug, access: false}
+console: {listen: "%s"}
+web_listeners: {public: {address: "%s"}}
+web_farms:
+  shop:
+    members:
+      - {name: a, url: "%s"}
+      - {name: b, url: "%s"}
+      - {name: c, url: "%s"}
+    affinity: none
+    slow_start: 0s
+    verifier: {http: "http://*/health", period: 100ms, timeout: 2s, threshold: 1s}
+publishing_rules: {shop: {farm: shop}}
+memory: {interval: 200ms, look: 1s}
+%s`, filepath.Join(g.dir, "state"), g.console, strings.TrimPrefix(g.site, "http://"),
+		g.members[0].URL, g.members[1].URL, g.members[2].URL, extra)
+	if err := os.WriteFile(g.config, []byte(text), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	return ln.Addr().String()
+}
+
+// await polls until something holds.
+func (g *gateway) await(what string, holds func() bool) {
+	g.t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			g.t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+func get[T any](g *gateway, part, path string) (T, error) {
+	client := api.NewClient(part, supervisor.SocketPath(filepath.Join(g.dir, "state"), part))
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var v T
+	return v, client.Get(ctx, path, &v)
+}
+
+func (g *gateway) status() (supervisor.Status, error) {
+	return get[supervisor.Status](g, "supervisor", "/status")
+}
+
+func (g *gateway) farm() farm.Snapshot {
+	g.t.Helper()
+	farms, err := get[[]farm.Snapshot](g, "edge", "/farms")
+	if err != nil || len(farms) != 1 {
+		g.t.Fatalf("farms: %v %+v", err, farms)
+	}
+	return farms[0]
+}
+
+func (g *gateway) verifier(name string) state.Status {
+	g.t.Helper()
+	all, err := get[[]state.Status](g, "verify", "/verifiers")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, v := range all {
+		if v.Verifier == name {
+			return v
+		}
+	}
+	g.t.Fatalf("no verifier %s in %+v", name, all)
+	return state.Status{}
+}
+
+// kill kills a worker and returns once another process is ready in its place.
+func (g *gateway) kill(role string) {
+	g.t.Helper()
+	before, err := g.status()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	pid := 0
+	for _, w := range before.Workers {
+		if w.Role == role {
+			pid = w.PID
+		}
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		g.t.Fatal(err)
+	}
+	began := time.Now()
+	g.await(role+" back", func() bool {
+		s, err := g.status()
+		if err != nil {
+			return false
+		}
+		for _, w := range s.Workers {
+			if w.Role == role && w.PID != pid && w.State == "ready" {
+				return true
+			}
+		}
+		return false
+	})
+	g.t.Logf("%s was back after %s", role, time.Since(began).Round(time.Millisecond))
+}
+
+// load sends requests through the farm until stopped, and returns how many there were and which failed.
+func (g *gateway) load() (stop func() (requests int64, failures []string)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var clients sync.WaitGroup
+	var requests atomic.Int64
+	var mu sync.Mutex
+	var failures []string
+	for range 4 {
+		clients.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+			defer client.CloseIdleConnections()
+			for ctx.Err() == nil {
+				requests.Add(1)
+				if err := visit(client, g.site); err != nil {
+					mu.Lock()
+					failures = append(failures, err.Error())
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	return func() (int64, []string) {
+		cancel()
+		clients.Wait()
+		return requests.Load(), failures
+	}
+}
+
+func visit(client *http.Client, url string) error {
+	resp, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return err
+}
+
+// gatehouse runs a command of the program.
+func (g *gateway) gatehouse(args ...string) (stdout, stderr string, code int) {
+	var out, errs bytes.Buffer
+	code = cli.Run(context.Background(), &cli.Env{
+		Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+		Getenv: func(name string) string {
+			if name == "GATEHOUSE_STATE" {
+				return filepath.Join(g.dir, "state")
+			}
+			return os.Getenv(name)
+		},
+	})
+	return out.String(), errs.String(), code
+}
+
+// TestKilledWorkersUnderLoad: the death of verify or watch fails no request; each is back within a second or so with what
+// it knew.
+func TestKilledWorkersUnderLoad(t *testing.T) {
+	g := start(t)
+	g.members[2].failing.Store(true)
+	g.await("c down", func() bool { return !g.farm().Members[2].Usable })
+	before := g.verifier("shop/c")
+
+	stop := g.load()
+	g.kill("verify")
+	after := g.verifier("shop/c")
+	if after.State != before.State || !after.Since.Equal(before.Since) || after.Checks+20 < before.Checks || after.Checks == 0 {
+		t.Errorf("verify forgot: before %+v, after %+v", before, after)
+	}
+	if m := g.farm().Members[2]; m.Usable {
+		t.Error("the edge uses a failing member because verify was restarted")
+	}
+	g.await("a sample of the edge in the history", func() bool { return g.samples() > 0 })
+	samples := g.samples()
+	g.kill("watch")
+	g.await("the history of before", func() bool { return g.samples() >= samples })
+	requests, failures := stop()
+	t.Logf("%d requests while verify and watch were killed", requests)
+	if len(failures) > 0 {
+		t.Errorf("%d of %d requests failed, first: %s", len(failures), requests, failures[0])
+	}
+
+	g.members[2].failing.Store(false)
+	g.await("c up again", func() bool { return g.farm().Members[2].Usable })
+}
+
+// samples counts the samples of the edge's memory in the history, through the Prometheus API of the console.
+func (g *gateway) samples() int {
+	resp, err := http.Get("http://" + g.console + "/api/v1/query?query=" +
+		"sum(count_over_time(gatehouse_process_rss_bytes[1h]))")
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var answer struct {
+		Data struct {
+			Result []struct {
+				Value [2]any
+			}
+		}
+	}
+	if json.NewDecoder(resp.Body).Decode(&answer) != nil || len(answer.Data.Result) == 0 {
+		return 0
+	}
+	n := 0
+	_, _ = fmt.Sscan(fmt.Sprint(answer.Data.Result[0].Value[1]), &n)
+	return n
+}
+
+// TestKilledEdgeComesBack: connections under way are lost with the process, later ones wait in the sockets that the
+// supervisor holds.
+func TestKilledEdgeComesBack(t *testing.T) {
+	g := start(t)
+	if out, errs, code := g.gatehouse("farm", "drain", "shop", "a"); code != 0 || !strings.Contains(out, "draining") {
+		t.Fatalf("drain: %d %s%s", code, out, errs)
+	}
+	g.kill("edge")
+	if err := visit(http.DefaultClient, g.site); err != nil {
+		t.Errorf("after the edge came back: %v", err)
+	}
+	if m := g.farm().Members[0]; m.Mode != farm.Draining {
+		t.Errorf("the restarted edge forgot the drain: %+v", m)
+	}
+	served := g.members[0].served.Load()
+	for range 20 {
+		if err := visit(http.DefaultClient, g.site); err != nil {
+			t.Error(err)
+		}
+	}
+	if now := g.members[0].served.Load(); now != served {
+		t.Errorf("the draining member got %d new requests", now-served)
+	}
+	out, _, code := g.gatehouse("status")
+	if code != 0 || !strings.Contains(out, "signal: killed") {
+		t.Errorf("status: %d\n%s", code, out)
+	}
+}
+
+// TestDrainUnderLoad: draining, removing and resuming members fails no request.
+func TestDrainUnderLoad(t *testing.T) {
+	g := start(t)
+	stop := g.load()
+	for _, words := range [][]string{
+		{"farm", "drain", "shop", "a", "--deadline", "1m"}, {"farm", "remove", "shop", "b"},
+		{"farm", "resume", "shop", "a"}, {"farm", "resume", "shop", "b"},
+	} {
+		if out, errs, code := g.gatehouse(words...); code != 0 {
+			t.Errorf("%v: %d %s%s", words, code, out, errs)
+		}
+		served := g.members[2].served.Load()
+		g.await("traffic", func() bool { return g.members[2].served.Load() > served+50 })
+	}
+	if requests, failures := stop(); len(failures) > 0 {
+		t.Errorf("%d of %d requests failed, first: %s", len(failures), requests, failures[0])
+	}
+	if _, errs, code := g.gatehouse("farm", "drain", "shop", "x"); code != 1 || !strings.Contains(errs, `x`) {
+		t.Errorf("drain of a member that is not there: %d %s", code, errs)
+	}
+}
+
+// TestReload: a wrong configuration is refused and says why, a good one is taken up under load, and a new listener gets
+// its socket.
+func TestReload(t *testing.T) {
+	g := start(t)
+	stop := g.load()
+	g.configure("nonsense: true\n")
+	_, errs, code := g.gatehouse("reload")
+	if code != 2 || !strings.Contains(errs, "gatehouse.yaml:") || !strings.Contains(errs, "nonsense") {
+		t.Errorf("refused reload: %d %s", code, errs)
+	}
+	if s, err := g.status(); err != nil || !strings.Contains(s.ConfigError, "nonsense") {
+		t.Errorf("status after a refused reload: %v %q", err, s.ConfigError)
+	}
+	g.configure("connectivity_verifiers: {console: {tcp: \"" + g.console + "\", period: 100ms, group: web}}\n")
+	if out, errs, code := g.gatehouse("reload"); code != 0 {
+		t.Fatalf("reload: %d %s%s", code, out, errs)
+	}
+	g.await("the new verifier", func() bool {
+		all, err := get[[]state.Status](g, "verify", "/verifiers")
+		return err == nil && len(all) == 4 && g.verifier("console").State == state.Good
+	})
+	if m := g.farm().Members[0]; m.Requests == 0 || !m.Usable {
+		t.Errorf("the reload lost a member's counters or health: %+v", m)
+	}
+	if requests, failures := stop(); len(failures) > 0 {
+		t.Errorf("%d of %d requests failed, first: %s", len(failures), requests, failures[0])
+	}
+	other := freePort(t)
+	text, err := os.ReadFile(g.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("web_listeners: {"), []byte("web_listeners: {other: {address: \""+other+"\"}, "), 1)
+	if err := os.WriteFile(g.config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, errs, code := g.gatehouse("reload"); code != 0 {
+		t.Fatalf("reload with another listener: %d %s%s", code, out, errs)
+	}
+	if err := visit(http.DefaultClient, "http://"+other); err != nil {
+		t.Errorf("the new listener: %v", err)
+	}
+}
+
+// TestConsoleAndMetrics: the console shows the farm and one page has every worker's metrics.
+func TestConsoleAndMetrics(t *testing.T) {
+	g := start(t)
+	for path, want := range map[string]string{
+		"/": "shop", "/connectivity": "shop/a", "/farms": "shop", "/memory": "edge", "/healthz": "ok",
+		"/metrics": `gatehouse_worker_up{worker="verify"} 1`,
+	} {
+		g.await(path+" with "+want, func() bool {
+			resp, err := http.Get("http://" + g.console + path)
+			if err != nil {
+				return false
+			}
+			defer func() { _ = resp.Body.Close() }()
+			body, err := io.ReadAll(resp.Body)
+			return err == nil && resp.StatusCode == http.StatusOK && strings.Contains(string(body), want)
+		})
+	}
+	processes, err := get[[]watch.Process](g, "watch", "/processes")
+	if err != nil || len(processes) < 4 {
+		t.Errorf("watched processes: %v %+v", err, processes)
+	}
+}
