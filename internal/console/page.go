@@ -117,16 +117,16 @@ func (c *Console) paint(ctx context.Context, u *url.URL) (screen, bool, error) {
 }
 
 func (c *Console) view(ctx context.Context, w world, u *url.URL) (view, bool) {
-	switch path := u.Path; {
-	case path == "/":
+	switch path := u.Path; path {
+	case "/":
 		return w.overview(), true
-	case path == "/connectivity":
+	case "/connectivity":
 		return c.connectivity(ctx, w), true
-	case path == "/farms":
+	case "/farms":
 		return w.farmsView(), true
-	case path == "/memory":
+	case "/memory":
 		return w.memory(), true
-	case path == "/docs/api":
+	case "/docs/api":
 		return c.apiView(), true
 	default:
 		id, found := strings.CutPrefix(path, "/memory/")

@@ -26,14 +26,14 @@ const (
 )
 
 func stateTone(s state.State) tone {
-	switch {
-	case s == state.Good:
+	switch s {
+	case state.Good:
 		return toneOK
-	case s == state.Slow:
+	case state.Slow:
 		return toneSlow
-	case s == state.AuthenticationRequired:
+	case state.AuthenticationRequired:
 		return toneAuth
-	case s == state.Unknown || s == "":
+	case state.Unknown, "":
 		return toneUnknown
 	}
 	return toneFail
