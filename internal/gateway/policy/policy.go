@@ -3,11 +3,16 @@
 //
 // The most specific rule wins: an exact host before a wildcard and a longer wildcard before a shorter one; then an exact
 // path before a prefix and a longer prefix before a shorter one; then a rule for the listener before one for all. A host
-// whose rules have no place for the path falls through to the less specific host.
+// whose rules have no place for the path falls through to the less specific host. A wildcard covers any number of labels
+// but not the name itself; a request without a host is taken only by rules for any host. Names are compared without
+// regard to case, paths with it.
 //
 // Gateways and servers do not read every path alike: one decodes %2F, the next merges slashes, a third resolves dot
-// segments before it looks. Such a path is decided under each reading, and refused when the readings disagree on the
-// rule; the member gets the path as the client sent it.
+// segments before it looks, a fourth cuts parameters off (";v=1") or decodes twice. Such a path is decided under each
+// reading and each mixture of them, and refused when they disagree on the rule, so that a member never finds itself
+// serving what another rule is for. A path that all readings give to one rule is forwarded as the client sent it:
+// "/files/a%2Fb" is nobody's harm where all of "/files/" goes to one farm. Refused whatever the rules are: invalid
+// escapes, control characters, overlong UTF-8, dot segments that lead above the root.
 package policy
 
 import (
@@ -15,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -34,7 +38,7 @@ type Rule struct {
 // Problem is a mistake in a rule.
 type Problem struct {
 	Rule    string
-	Field   string // listeners, hosts or paths; empty for the rule as a whole
+	Field   string // hosts, paths or farm; empty for the rule as a whole
 	Message string
 }
 
@@ -72,6 +76,7 @@ type prefixEntry struct {
 // entry is where a pattern leads.
 type entry struct {
 	decision Decision
+	rule     int    // the number of the rule
 	specific bool   // the rule names the listener
 	pattern  string // the host and path that matched, for Explain
 }
@@ -81,7 +86,7 @@ type Head struct {
 	Listener string
 	Method   string
 	Host     string // as received: with a port, in any case, with a trailing dot or empty
-	Path     string // as received, without the query
+	Path     string // as received, escapes and all, without the query
 }
 
 // Decision is what becomes of a request.
@@ -93,8 +98,9 @@ type Decision struct {
 	Reason       string // why it is refused
 }
 
-// Compile makes a table. The error joins a *Problem for each mistake: a pattern that is none, or two rules for the same
-// listener, host and path.
+// Compile makes a table. The error joins a *Problem for each mistake: a pattern that is none, a rule without a farm, or
+// two rules for the same listener, host and path. A rule that names its listeners goes before one for all of them and is
+// no mistake.
 func Compile(rules []Rule) (*Table, error) {
 	c := compiler{table: &Table{listeners: map[string]*hosts{}, others: newHosts()}}
 	for _, r := range rules {
@@ -104,8 +110,8 @@ func Compile(rules []Rule) (*Table, error) {
 			}
 		}
 	}
-	for _, r := range rules {
-		c.add(r)
+	for i, r := range rules {
+		c.add(i, r)
 	}
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
@@ -122,7 +128,10 @@ func (c *compiler) refuse(r Rule, field, format string, args ...any) {
 	c.problems = append(c.problems, &Problem{Rule: r.Name, Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
-func (c *compiler) add(r Rule) {
+func (c *compiler) add(number int, r Rule) {
+	if r.Farm == "" {
+		c.refuse(r, "farm", "is missing")
+	}
 	names, patterns := r.Hosts, r.Paths
 	if len(names) == 0 {
 		names = []string{"*"}
@@ -130,26 +139,27 @@ func (c *compiler) add(r Rule) {
 	if len(patterns) == 0 {
 		patterns = []string{"/"}
 	}
-	for _, host := range names {
+	for i, host := range names {
 		canonical, message := hostPattern(host)
 		if message != "" {
 			c.refuse(r, "hosts", "%q %s", host, message)
 			continue
 		}
 		for _, path := range patterns {
-			if message := pathPattern(path); message != "" {
+			prefix, message := pathPattern(path)
+			if message == "" {
+				c.place(number, r, canonical, prefix)
+			} else if i == 0 { // once a path, not once a host
 				c.refuse(r, "paths", "%q %s", path, message)
-				continue
 			}
-			c.place(r, canonical, path)
 		}
 	}
 }
 
 // place puts one host and path of a rule into the tables of the listeners that it is for.
-func (c *compiler) place(r Rule, host, path string) {
+func (c *compiler) place(number int, r Rule, host, path string) {
 	e := entry{
-		decision: Decision{Rule: r.Name, Farm: r.Farm, PreserveHost: r.PreserveHost},
+		decision: Decision{Rule: r.Name, Farm: r.Farm, PreserveHost: r.PreserveHost}, rule: number,
 		specific: len(r.Listeners) > 0, pattern: host + " " + path,
 	}
 	for _, name := range append([]string{""}, slices.Sorted(maps.Keys(c.table.listeners))...) {
@@ -219,135 +229,8 @@ func (p *paths) insert(path string, e *entry) (conflict *entry) {
 }
 
 func conflicting(old, e *entry) *entry {
-	if old.specific != e.specific || old.decision.Rule == e.decision.Rule {
+	if old.specific != e.specific || old.rule == e.rule {
 		return nil // the more specific one stays; a rule may say a thing twice
 	}
 	return old
-}
-
-// Decide says what becomes of a request. It allocates nothing when the host is in lower case and the path has one
-// reading.
-func (t *Table) Decide(h Head) Decision {
-	e, refusal := t.find(h)
-	if e == nil {
-		return refusal
-	}
-	return e.decision
-}
-
-func (t *Table) find(h Head) (*entry, Decision) {
-	host, ok := hostName(h.Host)
-	if !ok {
-		return nil, refuse(http.StatusBadRequest, "the Host header is not a host name")
-	}
-	if h.Path == "" || h.Path[0] != '/' {
-		return nil, refuse(http.StatusBadRequest, "the request's target is not a path")
-	}
-	table := t.listeners[h.Listener]
-	if table == nil {
-		table = t.others
-	}
-	if plain(h.Path) {
-		if e := table.find(host, h.Path); e != nil {
-			return e, Decision{}
-		}
-		return nil, table.nothing(host)
-	}
-	readings, ok := read(h.Path)
-	if !ok {
-		return nil, refuse(http.StatusBadRequest, "the path holds an invalid escape or a control character, or leads above the root")
-	}
-	found := table.find(host, readings[0])
-	for _, reading := range readings[1:] {
-		if other := table.find(host, reading); ruleOf(other) != ruleOf(found) {
-			return nil, refuse(http.StatusBadRequest, "servers read this path differently, and the readings belong to different rules")
-		}
-	}
-	if found == nil {
-		return nil, table.nothing(host)
-	}
-	return found, Decision{}
-}
-
-func ruleOf(e *entry) string {
-	if e == nil {
-		return ""
-	}
-	return e.decision.Rule
-}
-
-func refuse(status int, reason string) Decision { return Decision{Status: status, Reason: reason} }
-
-// nothing refuses a request that no rule takes.
-func (h *hosts) nothing(host string) Decision {
-	if h.any == nil && h.exact[host] == nil && h.widest(host) == nil {
-		return refuse(http.StatusNotFound, "no publishing rule for this host")
-	}
-	return refuse(http.StatusNotFound, "no publishing rule for this path")
-}
-
-// widest returns the paths of any wildcard that covers the host.
-func (h *hosts) widest(host string) *paths {
-	for i := range host {
-		if host[i] == '.' {
-			if p := h.wildcard[host[i:]]; p != nil {
-				return p
-			}
-		}
-	}
-	return nil
-}
-
-func (h *hosts) find(host, path string) *entry {
-	if p := h.exact[host]; p != nil {
-		if e := p.find(path); e != nil {
-			return e
-		}
-	}
-	if len(h.wildcard) > 0 {
-		for i := 1; i < len(host); i++ { // from the longest suffix to the shortest
-			if host[i] != '.' {
-				continue
-			}
-			if p := h.wildcard[host[i:]]; p != nil {
-				if e := p.find(path); e != nil {
-					return e
-				}
-			}
-		}
-	}
-	if h.any != nil {
-		return h.any.find(path)
-	}
-	return nil
-}
-
-func (p *paths) find(path string) *entry {
-	if e := p.exact[path]; e != nil {
-		return e
-	}
-	for _, candidate := range p.prefixes {
-		if strings.HasPrefix(path, candidate.prefix) {
-			return candidate.entry
-		}
-	}
-	return nil
-}
-
-// Explain says in sentences how a request is decided.
-func (t *Table) Explain(h Head) []string {
-	said := []string{fmt.Sprintf("listener %q, host %q, path %q", h.Listener, h.Host, h.Path)}
-	if host, ok := hostName(h.Host); ok && host != h.Host {
-		said = append(said, fmt.Sprintf("the host is read as %q", host))
-	}
-	if strings.HasPrefix(h.Path, "/") && !plain(h.Path) {
-		if readings, ok := read(h.Path); ok {
-			said = append(said, fmt.Sprintf("the path may be read as %q", readings))
-		}
-	}
-	e, refusal := t.find(h)
-	if e == nil {
-		return append(said, fmt.Sprintf("refused with %d: %s", refusal.Status, refusal.Reason))
-	}
-	return append(said, fmt.Sprintf("rule %s takes it by %q and sends it to farm %s", e.decision.Rule, e.pattern, e.decision.Farm))
 }
