@@ -324,9 +324,6 @@ func (x *exchange) trailers(res *http.Response, announced int) {
 	if len(res.Trailer) == 0 {
 		return
 	}
-	if x.write(nil, true) != nil { // chunked framing also for a short body
-		return
-	}
 	prefix := ""
 	if len(res.Trailer) != announced {
 		prefix = http.TrailerPrefix

@@ -72,6 +72,9 @@ func TestForwardFields(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", k, got, v)
 		}
 	}
+	if res.Header.Get("X-Request-Id") == "spoofed" {
+		t.Error("a client that is no trusted proxy named its request")
+	}
 	if res.Header.Get("X-Private") != "" || res.Header.Get("Keep-Alive") != "" || res.Header.Get("X-Public") != "1" {
 		t.Errorf("response fields: %v", res.Header)
 	}
@@ -204,13 +207,18 @@ func TestRetry(t *testing.T) {
 		{"post after broken answer", "POST", "data", flaky, 502},
 		{"post without body after broken answer", "POST", "", flaky, 502},
 		{"put with sent body after broken answer", "PUT", "data", flaky, 502},
+		{"put with sent body of unknown length", "PUT", "chunked", flaky, 502},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var asked atomic.Int64
 			r := newRig(t, []string{c.broken(t, &asked), good.URL})
 			client, statuses := r.client(), map[int]int{}
 			for range 2 { // one of them meets the broken member first
-				res := do(t, client, c.method, r.url("/"), strings.NewReader(c.content))
+				var content io.Reader = strings.NewReader(c.content)
+				if c.content == "chunked" {
+					content = io.MultiReader(content)
+				}
+				res := do(t, client, c.method, r.url("/"), content)
 				if got := body(t, res); res.StatusCode == http.StatusOK && got != "good "+c.content {
 					t.Errorf("got %q", got)
 				}
@@ -294,14 +302,17 @@ func TestTrailersBothWays(t *testing.T) {
 	for _, c := range []struct {
 		name, url string
 		client    *http.Client
+		length    int64
 	}{
-		{"http/1.1", plain.url("/"), plain.client()},
-		{"http/1.1 unannounced", plain.url("/late"), plain.client()},
-		{"h2", "https://" + over.addr + "/", over.tlsClient(a, "shop.example", true)},
-		{"h2 unannounced", "https://" + over.addr + "/late", over.tlsClient(a, "shop.example", true)},
+		{"http/1.1", plain.url("/"), plain.client(), -1},
+		{"http/1.1 unannounced", plain.url("/late"), plain.client(), -1},
+		{"h2", "https://" + over.addr + "/", over.tlsClient(a, "shop.example", true), -1},
+		{"h2 with length", "https://" + over.addr + "/", over.tlsClient(a, "shop.example", true), 1},
+		{"h2 unannounced", "https://" + over.addr + "/late", over.tlsClient(a, "shop.example", true), -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			req, _ := http.NewRequest(http.MethodPost, c.url, io.MultiReader(strings.NewReader("x")))
+			req.ContentLength = c.length
 			req.Trailer = http.Header{"X-In": {"42"}}
 			res, err := c.client.Do(req)
 			if err != nil {
@@ -341,6 +352,47 @@ func TestInterimResponses(t *testing.T) {
 	}
 	if body(t, res) != "done" || hints.Load() != 1 || res.Header.Get("Link") != "" {
 		t.Errorf("hints %d, header %v", hints.Load(), res.Header)
+	}
+}
+
+// A member may not send interim responses for ever.
+func TestTooManyInterimResponses(t *testing.T) {
+	m := memberServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		for range 40 {
+			w.WriteHeader(http.StatusEarlyHints)
+		}
+	})
+	r := newRig(t, []string{m.URL})
+	req, _ := http.NewRequest(http.MethodGet, r.url("/"), nil)
+	req = req.WithContext(httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+		Got1xxResponse: func(int, textproto.MIMEHeader) error { return nil },
+	}))
+	res, err := r.client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = body(t, res); res.StatusCode != http.StatusBadGateway {
+		t.Errorf("got %d", res.StatusCode)
+	}
+}
+
+// A response that comes before the request's body has ended ends the connection: the rest of the body is no request.
+func TestEarlyResponse(t *testing.T) {
+	m := memberServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex() // answers without reading on
+		fmt.Fprint(w, "enough")
+	})
+	r := newRig(t, []string{m.URL})
+	conn := r.dial()
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+	br := bufio.NewReader(conn)
+	res, err := http.ReadResponse(br, nil)
+	if err != nil || body(t, res) != "enough" || !res.Close {
+		t.Fatalf("got %v, %v", res, err)
+	}
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if rest, _ := io.ReadAll(br); len(rest) > 0 {
+		t.Errorf("the rest of a body was answered: %q", rest)
 	}
 }
 

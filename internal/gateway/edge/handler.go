@@ -163,9 +163,6 @@ func (x *exchange) prepareBody() {
 		return
 	}
 	x.body = &requestBody{from: x.r.Body, dog: &x.dog, limit: x.set.limits.BodyBytes}
-	if x.r.ProtoMajor == 1 {
-		_ = x.rc.EnableFullDuplex() // a response may begin before the body has ended; net/http always can
-	}
 }
 
 // prepareHeader makes the request's fields as every member gets them.
@@ -207,6 +204,7 @@ func (x *exchange) options() {
 
 // keepOrClose says in the response whether the connection goes on. It ends when its server was retired (HTTP/2 clients get
 // GOAWAY), and on HTTP/1 when the request's body is not at its end, because what comes after could not be told from it.
+// net/http then also leaves the body alone while the response is written, so that both can go on at once.
 func (x *exchange) keepOrClose() {
 	if x.server.retired.Load() {
 		x.w.Header().Set("Connection", "close")

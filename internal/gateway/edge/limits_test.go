@@ -2,10 +2,12 @@ package edge
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -187,5 +189,46 @@ func TestKeepAliveAfterBody(t *testing.T) {
 				t.Fatalf("got %v, %v", res, err)
 			}
 		}
+	}
+}
+
+// A client that sends requests and reads no responses is cut off, also when each response fits into a buffer.
+func TestStalledReaderOfSmallResponses(t *testing.T) {
+	content := make([]byte, 3000)
+	m := memberServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) })
+	r := newRig(t, []string{m.URL}, limits(func(l *Limits) { l.BodyTimeout = short }), edged(func(o *Options) { o.AccessLog = false }))
+	conn := r.dial()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(4096)
+	}
+	request := []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	for { // until the edge stops reading and then closes
+		_ = conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
+		if _, err := conn.Write(request); err != nil {
+			if isTimeout(err) {
+				t.Error("the connection stayed open")
+			}
+			return
+		}
+	}
+}
+
+func TestRequestBodyFinish(t *testing.T) {
+	pr, pw := io.Pipe()
+	b := &requestBody{from: pr, dog: &watchdog{}}
+	got := make(chan error)
+	go func() {
+		_, err := b.Read(make([]byte, 1))
+		got <- err
+	}()
+	for !b.reading.Load() {
+		runtime.Gosched()
+	}
+	b.finish(func() { go func() { _ = pw.CloseWithError(io.ErrClosedPipe) }() })
+	if err := <-got; !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("the read under way got %v", err)
+	}
+	if _, err := b.Read(make([]byte, 1)); !errors.Is(err, errBodyOver) {
+		t.Errorf("a later read got %v", err)
 	}
 }

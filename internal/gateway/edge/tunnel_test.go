@@ -237,10 +237,16 @@ func TestRequestAtRemovedMember(t *testing.T) {
 
 // A member may switch only to what was asked for, and only if it was.
 func TestBadSwitch(t *testing.T) {
+	for _, granted := range []string{"Upgrade: other\r\n", ""} {
+		t.Run(granted, func(t *testing.T) { testBadSwitch(t, granted) })
+	}
+}
+
+func testBadSwitch(t *testing.T, granted string) {
 	m := memberServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		c, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
-			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"+granted+"\r\n")
 			_ = c.Close()
 		}
 	})
