@@ -255,7 +255,7 @@ func testBadSwitch(t *testing.T, granted string) {
 		conn := r.dial()
 		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n"+head+"\r\n")
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || res.StatusCode != 502 {
+		if err != nil || res.StatusCode != http.StatusBadGateway {
 			t.Errorf("%q: got %v, %v", strings.TrimSpace(head), res, err)
 		}
 	}
