@@ -188,7 +188,9 @@ func (d *demo) tellVerifiers(ctx context.Context) {
 		var all []state.Status
 		if client.Get(ctx, "/verifiers", &all) == nil {
 			for _, v := range all {
-				if was, seen := last[v.Verifier]; v.State != state.Unknown && was != v.State && (seen || !v.State.Answered()) {
+				was := last[v.Verifier]
+				first := was == "" || was == state.Unknown
+				if v.State != state.Unknown && was != v.State && !(first && v.State == state.Good) {
 					d.say("verify  %s: %s (%s)", v.Verifier, v.State, v.Reason)
 				}
 				last[v.Verifier] = v.State

@@ -241,7 +241,8 @@ type Memory struct {
 	Retention Duration `yaml:"retention" default:"90d" min:"1m" max:"3650d"`
 	// RetentionBytes bounds the samples on disk.
 	RetentionBytes Size `yaml:"retention_bytes" default:"2GiB" min:"1MiB" max:"16TiB"`
-	// Hour is what the verdict takes for an hour. Only demonstrations set it: with 2s, minutes show what days do.
+	// Hour is what the verdict takes for an hour. Only demonstrations set it: with 2s, minutes show what days do. Gatehouse's
+	// own workers are always judged by real hours.
 	Hour Duration `yaml:"hour" default:"1h" min:"100ms" max:"1h"`
 	// Processes are the processes that are watched beside gatehouse's own workers.
 	Processes map[string]WatchedProcess `yaml:"processes"`

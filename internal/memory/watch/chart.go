@@ -41,7 +41,7 @@ func (w *Watch) Chart(ctx context.Context, id string, from, to time.Time, points
 		to = w.options.Now()
 	}
 	if from.IsZero() {
-		from = to.Add(-windowHours * w.options.Hour)
+		from = to.Add(-windowHours * w.hour(t))
 		if first.After(from) {
 			from = first
 		}

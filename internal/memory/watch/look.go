@@ -42,13 +42,12 @@ func (w *Watch) lookAll(ctx context.Context) {
 	if len(due) == 0 {
 		return
 	}
-	from := now.Add(-windowHours * w.options.Hour)
-	loads := make(map[time.Duration][]trend.Series) // by step, for this time only
+	loads := make(map[loadsKey][]trend.Series) // for this time only
 	for _, t := range due {
 		if ctx.Err() != nil {
 			return
 		}
-		w.look(ctx, t, loads, from, now)
+		w.look(ctx, t, loads, now)
 	}
 	w.remember()
 	w.changes.notify()
@@ -63,8 +62,22 @@ func (w *Watch) step(span time.Duration) time.Duration {
 	return step
 }
 
+// hour is what the verdict on a process takes for an hour. Own workers are judged by real ones even where a demonstration
+// lets the others' hours pass quickly: their warm-up takes the time that it takes.
+func (w *Watch) hour(t *track) time.Duration {
+	if t.worker != "" {
+		return time.Hour
+	}
+	return w.options.Hour
+}
+
+// loadsKey is what the activity is read by.
+type loadsKey struct{ step, hour time.Duration }
+
 // look judges one process.
-func (w *Watch) look(ctx context.Context, t *track, loads map[time.Duration][]trend.Series, from, now time.Time) {
+func (w *Watch) look(ctx context.Context, t *track, loads map[loadsKey][]trend.Series, now time.Time) {
+	hour := w.hour(t)
+	from := now.Add(-windowHours * hour)
 	w.mu.Lock()
 	t.forgetBefore(from)
 	t.nextLook = now.Add(w.options.Look) // should there be no verdict
@@ -84,8 +97,8 @@ func (w *Watch) look(ctx context.Context, t *track, loads map[time.Duration][]tr
 	if len(in.Memory.Times) == 0 {
 		return
 	}
-	in.Loads = w.loadsOnce(ctx, loads, now, step)
-	finding, curves := w.options.Judge(in, trend.Options{Hour: w.options.Hour})
+	in.Loads = w.loadsOnce(ctx, loads, now, loadsKey{step, hour})
+	finding, curves := w.options.Judge(in, trend.Options{Hour: hour})
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -97,15 +110,15 @@ func (w *Watch) look(ctx context.Context, t *track, loads map[time.Duration][]tr
 	}
 }
 
-// loadsOnce reads the activity at a step, unless another process has needed the same.
-func (w *Watch) loadsOnce(ctx context.Context, known map[time.Duration][]trend.Series, now time.Time, step time.Duration) []trend.Series {
-	all, ok := known[step]
+// loadsOnce reads the activity, unless another process has needed the same.
+func (w *Watch) loadsOnce(ctx context.Context, known map[loadsKey][]trend.Series, now time.Time, key loadsKey) []trend.Series {
+	all, ok := known[key]
 	if !ok {
 		var err error
-		if all, err = w.loads(ctx, now.Add(-windowHours*w.options.Hour), now, step); err != nil && ctx.Err() == nil {
+		if all, err = w.loads(ctx, now.Add(-windowHours*key.hour), now, key.step); err != nil && ctx.Err() == nil {
 			w.options.Log.Warn("activity cannot be read; verdicts are made without it", "err", err)
 		}
-		known[step] = all
+		known[key] = all
 	}
 	return all
 }

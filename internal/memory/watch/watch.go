@@ -70,7 +70,7 @@ type Worker struct {
 type Options struct {
 	Interval     time.Duration // between samples; 0 is 15 s
 	Look         time.Duration // shortest time between two verdicts on one process; 0 is 5 minutes
-	Hour         time.Duration // what the verdict takes for an hour, see trend.Options; 0 is one hour
+	Hour         time.Duration // what the verdict on selected processes takes for an hour, see trend.Options; 0 is one hour
 	Selectors    []Selector
 	MaxProcesses int // most processes watched at once; those found beyond are left out with a warning. 0 is 1,000
 
