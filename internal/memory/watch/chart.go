@@ -42,9 +42,9 @@ func (w *Watch) Chart(ctx context.Context, id string, from, to time.Time, points
 	}
 	if from.IsZero() {
 		from = to.Add(-windowHours * w.hour(t))
-		if first.After(from) {
-			from = first
-		}
+	}
+	if first.After(from) { // points are spread over what there is
+		from = first
 	}
 	if points <= 0 {
 		points = defaultPoints
