@@ -68,6 +68,7 @@ func commands(env *Env) []*cobra.Command {
 		analyzeCommand(env),
 		configCommand(env),
 		demoCommand(env),
+		verifyCommand(env),
 		versionCommand(env),
 		workerCommand(env),
 		labCommand(env),
