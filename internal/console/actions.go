@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"gatehouse/internal/words"
 	"net/http"
 	"net/url"
 	"slices"
@@ -114,7 +115,7 @@ func (c *Console) check(r *http.Request) (state.Result, error) {
 func (c *Console) postCheckNow(w http.ResponseWriter, r *http.Request) {
 	result, err := c.check(r)
 	name := r.PathValue("name")
-	text := fmt.Sprintf("%s: %s in %s. %s", name, result.State, latency(result.Timings.Total), result.Reason)
+	text := fmt.Sprintf("%s: %s in %s. %s", name, result.State, words.Latency(result.Timings.Total), result.Reason)
 	c.afterAction(w, r, "/connectivity#"+anchor("verifier", name), text, err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"gatehouse/internal/words"
 	"math"
 	"net/http"
 	"strconv"
@@ -41,7 +42,7 @@ func (c *Console) serveChartSVG(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var b bytes.Buffer
-	if err := c.templates.ExecuteTemplate(&b, "chart.svg", drawChart(clock{c.now()}, chart)); err != nil {
+	if err := c.templates.ExecuteTemplate(&b, "chart.svg", drawChart(words.Clock{Now: c.now()}, chart)); err != nil {
 		c.log.Error("render chart", "process", chart.Process, "error", err)
 		http.Error(w, "the chart could not be drawn", http.StatusInternalServerError)
 		return
@@ -71,7 +72,7 @@ func (c *Console) chart(r *http.Request) (watch.Chart, int, error) {
 	return chart, http.StatusOK, nil
 }
 
-func drawChart(c clock, chart watch.Chart) chartImage {
+func drawChart(c words.Clock, chart watch.Chart) chartImage {
 	img := chartImage{Title: chart.Process + ", " + counterName(chart.Counter)}
 	if len(chart.Times) == 0 {
 		return img
@@ -80,15 +81,15 @@ func drawChart(c clock, chart watch.Chart) chartImage {
 	step := niceStep((top - low) / 4)
 	y := func(v float64) float64 { return svgTop + svgPlotHeight*(1-(v-low)/(top-low)) }
 	if l := chart.Limit; l != nil && *l <= top {
-		img.Limit, img.LimitName = coordinate(y(*l)), limitSize(*l)
+		img.Limit, img.LimitName = coordinate(y(*l)), words.LimitSize(*l)
 	}
 	for v := math.Ceil(low/step) * step; v <= top; v += step {
-		img.Marks = append(img.Marks, chartMark{coordinate(y(v)), size(v)})
+		img.Marks = append(img.Marks, chartMark{coordinate(y(v)), words.Size(v)})
 	}
 	first, last := chart.Times[0], chart.Times[len(chart.Times)-1]
 	x := func(t float64) float64 { return svgLeft + svgPlotWidth*(t-first)/math.Max(last-first, 1) }
 	img.Memory, img.Floor, img.Line = svgPath(chart.Times, chart.Memory, x, y), svgPath(chart.Times, chart.Floor, x, y), svgPath(chart.Times, chart.Trend, x, y)
-	img.From, img.To = c.exact(unix(first)), c.exact(unix(last))
+	img.From, img.To = c.Exact(unix(first)), c.Exact(unix(last))
 	return img
 }
 

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"gatehouse/internal/words"
 	"net/url"
 	"slices"
 	"time"
@@ -84,10 +85,10 @@ func (c *Console) connectivity(ctx context.Context, w world) view {
 	return v
 }
 
-func newVerifier(c clock, s state.Status, results []state.Result) verifierData {
-	d := verifierData{Status: s, ID: anchor("verifier", s.Verifier), Tone: stateTone(s.State), Since: c.since(s.Since), SinceAt: c.exact(s.Since),
+func newVerifier(c words.Clock, s state.Status, results []state.Result) verifierData {
+	d := verifierData{Status: s, ID: anchor("verifier", s.Verifier), Tone: stateTone(s.State), Since: c.Since(s.Since), SinceAt: c.Exact(s.Since),
 		Strip: newStrip(c, results), CheckURL: "/connectivity/" + url.PathEscape(s.Verifier) + "/check",
-		Counts: fmt.Sprintf("%s, %s not answered", plural(int(s.Checks), "check"), number(s.Failures))}
+		Counts: fmt.Sprintf("%s, %s not answered", words.Plural(int(s.Checks), "check"), words.Number(s.Failures))}
 	if s.State == "" {
 		d.Status.State = state.Unknown
 	}
@@ -98,7 +99,7 @@ func newVerifier(c clock, s state.Status, results []state.Result) verifierData {
 		}
 	}
 	if s.Last != nil {
-		d.LastAt, d.LastTook, d.Phases = c.exact(s.Last.At), latency(s.Last.Timings.Total), phases(s.Last.Timings)
+		d.LastAt, d.LastTook, d.Phases = c.Exact(s.Last.At), words.Latency(s.Last.Timings.Total), phases(s.Last.Timings)
 		if s.Last.State != s.State {
 			d.Holding = fmt.Sprintf("The last check found %s, %d in a row: %s", s.Last.State, s.Streak, s.Last.Reason)
 		}
@@ -111,7 +112,7 @@ func newVerifier(c clock, s state.Status, results []state.Result) verifierData {
 		if r.Phase != "" {
 			reason += " (in phase " + string(r.Phase) + ")"
 		}
-		d.Results = append(d.Results, resultLine{c.exact(r.At), string(r.State), latency(r.Timings.Total), reason, r.Address, stateTone(r.State), r.Evidence})
+		d.Results = append(d.Results, resultLine{c.Exact(r.At), string(r.State), words.Latency(r.Timings.Total), reason, r.Address, stateTone(r.State), r.Evidence})
 	}
 	return d
 }
@@ -134,7 +135,7 @@ func phases(t state.Timings) []phaseBar {
 		if took[i] <= 0 {
 			continue
 		}
-		p.Took, p.X, p.Width = latency(time.Duration(took[i])), int(at*1000/total), int(max(took[i]*1000/total, 4))
+		p.Took, p.X, p.Width = words.Latency(time.Duration(took[i])), int(at*1000/total), int(max(took[i]*1000/total, 4))
 		at += took[i]
 		out = append(out, p)
 	}

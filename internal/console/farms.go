@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"gatehouse/internal/words"
 	"net/url"
 	"strconv"
 
@@ -56,9 +57,9 @@ func (w world) farmsView() view {
 	return v
 }
 
-func newMember(c clock, farmName string, m farm.MemberSnapshot) memberData {
+func newMember(c words.Clock, farmName string, m farm.MemberSnapshot) memberData {
 	d := memberData{MemberSnapshot: m, ID: anchor("member", farmName+"/"+m.Name), Farm: farmName, Weight: strconv.Itoa(m.Weight),
-		Sessions: number(uint64(max(m.Sessions, 0))), Requests: number(m.Requests), Failures: number(m.Failures),
+		Sessions: words.Number(uint64(max(m.Sessions, 0))), Requests: words.Number(m.Requests), Failures: words.Number(m.Failures),
 		CanDrain: m.Mode != farm.Draining && m.Mode != farm.Removed, CanResume: m.Mode == farm.Draining || m.Mode == farm.Removed,
 		CanRemove: m.Mode != farm.Removed, URLs: map[string]string{}, VerifierAnchor: anchor("verifier", farmName+"/"+m.Name)}
 	d.Tone, d.Word = memberTone(m)
@@ -71,11 +72,11 @@ func newMember(c clock, farmName string, m farm.MemberSnapshot) memberData {
 	if m.Requests > 0 && m.Failures > 0 {
 		d.FailureShare = share(float64(m.Failures) / float64(m.Requests))
 	}
-	d.SessionWords = plural(m.Sessions, "session")
+	d.SessionWords = words.Plural(m.Sessions, "session")
 	if m.Mode == farm.Draining {
-		d.Draining = plural(m.Sessions, "session") + " and " + plural(m.Active, "active request") + " remain"
+		d.Draining = words.Plural(m.Sessions, "session") + " and " + words.Plural(m.Active, "active request") + " remain"
 		if m.Deadline != nil {
-			d.Draining += "; ends at " + c.exact(*m.Deadline) + " at the latest"
+			d.Draining += "; ends at " + c.Exact(*m.Deadline) + " at the latest"
 		}
 	}
 	return d

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"gatehouse/internal/words"
 	"math"
 	"net/url"
 	"slices"
@@ -64,7 +65,7 @@ func (w world) memory() view {
 	if n := w.processes.notice(w.clock); n != nil {
 		v.Fragments = append(v.Fragments, fragment{ID: "notice-watch", Class: "wide", Template: "notice-box", Data: n})
 	}
-	all := worstFirst(w.processes.Value, w.clock.now)
+	all := worstFirst(w.processes.Value, w.clock.Now)
 	for i, p := range all {
 		if i == chartsShown {
 			d := processesData{}
@@ -113,14 +114,14 @@ func (w world) process(id, spanName string) (view, bool) {
 
 func (w world) newProcess(p watch.Process, spanName string) processData {
 	escaped := url.PathEscape(p.ID)
-	d := processData{Process: p, ID: anchor("process", p.ID), Link: "/memory/" + escaped, Tone: processTone(p, w.clock.now),
-		Verdict: verdictWord(p), Sentence: w.clock.sentence(p.Finding), Memory: "–", Counters: counters(p.Values), Up: w.clock.since(p.Started),
+	d := processData{Process: p, ID: anchor("process", p.ID), Link: "/memory/" + escaped, Tone: processTone(p, w.clock.Now),
+		Verdict: verdictWord(p), Sentence: w.clock.Sentence(p.Finding), Memory: "–", Counters: counters(p.Values), Up: w.clock.Since(p.Started),
 		ChartURL: "/api/processes/" + escaped + "/chart?span=" + spanName, ImageURL: "/memory/" + escaped + "/chart.svg?span=" + spanName}
 	if value, of, ok := mainMemory(p); ok {
-		d.Memory, d.MemoryOf = size(value), counterName(of)
+		d.Memory, d.MemoryOf = words.Size(value), counterName(of)
 	}
 	if !p.Looked.IsZero() {
-		d.Looked = w.clock.exact(p.Looked)
+		d.Looked = w.clock.Exact(p.Looked)
 	}
 	d.Unconfirmed = unconfirmed(p)
 	if p.Finding != nil {
@@ -129,25 +130,25 @@ func (w world) newProcess(p watch.Process, spanName string) processData {
 	return d
 }
 
-func (d *processData) addFinding(c clock, f *trend.Finding) {
+func (d *processData) addFinding(c words.Clock, f *trend.Finding) {
 	if f.Confidence > 0 {
 		d.Confidence = confidence(f.Confidence)
 	}
 	if f.Limit != nil && f.Limit.Bytes > 0 {
-		d.Limit = limitSize(f.Limit.Bytes)
+		d.Limit = words.LimitSize(f.Limit.Bytes)
 	}
 	for _, e := range f.Evidence {
 		d.Evidence = append(d.Evidence, evidenceLine{e.Rule, figure(e.Value), figure(e.Threshold), e.Text, e.Holds})
 	}
-	d.Rules = plural(len(f.Evidence), "rule")
+	d.Rules = words.Plural(len(f.Evidence), "rule")
 	for _, dr := range f.Drivers {
-		d.Drivers = append(d.Drivers, driverLine{dr.Counter, fmt.Sprintf("%s (%s to %s)", size(dr.BytesPerEvent), size(dr.Low), size(dr.High)), share(dr.Share), figure(dr.P)})
+		d.Drivers = append(d.Drivers, driverLine{dr.Counter, fmt.Sprintf("%s (%s to %s)", words.Size(dr.BytesPerEvent), words.Size(dr.Low), words.Size(dr.High)), share(dr.Share), figure(dr.P)})
 	}
 	for _, t := range f.Restarts {
-		d.Restarts = append(d.Restarts, c.moment(t))
+		d.Restarts = append(d.Restarts, c.Moment(t))
 	}
 	for _, s := range f.Steps {
-		d.Steps = append(d.Steps, c.moment(s.At)+": "+size(s.Bytes))
+		d.Steps = append(d.Steps, c.Moment(s.At)+": "+words.Size(s.Bytes))
 	}
 }
 
@@ -156,7 +157,7 @@ func (w world) spanFor(p watch.Process) string {
 	if p.Finding == nil || p.Finding.Since == nil {
 		return "24h"
 	}
-	age := w.clock.now.Sub(*p.Finding.Since)
+	age := w.clock.Now.Sub(*p.Finding.Since)
 	for _, name := range spanNames[2:] {
 		if d, err := parseSpan(name); err == nil && d >= age {
 			return name
@@ -256,16 +257,16 @@ func counterValue(name string, v float64) string {
 	switch name {
 	case "cpu_seconds":
 		if d := time.Duration(v * float64(time.Second)); d >= time.Minute {
-			return span(d)
+			return words.Span(d)
 		}
 		return strconv.FormatFloat(v, 'f', 1, 64) + " s"
 	case "private", "pss", "rss", "virtual", "swap", "heap_in_use", "heap_released", "cgroup_current", "cgroup_swap":
-		return size(v)
+		return words.Size(v)
 	case "cgroup_limit":
-		return limitSize(v)
+		return words.LimitSize(v)
 	}
 	if v >= 0 && v == math.Trunc(v) && v < 1<<53 {
-		return number(uint64(v))
+		return words.Number(uint64(v))
 	}
 	return figure(v)
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"gatehouse/internal/words"
 	"net/url"
 
 	"gatehouse/internal/gateway/farm"
@@ -175,8 +176,8 @@ func (w world) groups() groupsData {
 func (w world) farmLines() farmsData {
 	d := farmsData{Notice: w.farms.notice(w.clock)}
 	for _, f := range w.farms.Value {
-		t, words := farmTone(f)
-		line := farmLine{Name: f.Name, Link: "/farms#" + anchor("farm", f.Name), Tone: t, Words: words}
+		t, usable := farmTone(f)
+		line := farmLine{Name: f.Name, Link: "/farms#" + anchor("farm", f.Name), Tone: t, Words: usable}
 		sessions, active := 0, 0
 		for _, m := range f.Members {
 			sessions += m.Sessions
@@ -184,7 +185,7 @@ func (w world) farmLines() farmsData {
 			mt, mw := memberTone(m)
 			line.Members = append(line.Members, memberDot{m.Name, mt, m.Name + ": " + mw})
 		}
-		line.Sessions, line.Active = plural(sessions, "session"), fmt.Sprintf("%d active", active)
+		line.Sessions, line.Active = words.Plural(sessions, "session"), fmt.Sprintf("%d active", active)
 		d.Lines = append(d.Lines, line)
 	}
 	return d
@@ -219,7 +220,7 @@ func memberTone(m farm.MemberSnapshot) (tone, string) {
 
 func (w world) workers() workersData {
 	s := w.supervisor.Value
-	d := workersData{Notice: w.supervisor.notice(w.clock), Status: s, Loaded: w.clock.moment(s.ConfigLoaded), Up: w.clock.since(s.Started)}
+	d := workersData{Notice: w.supervisor.notice(w.clock), Status: s, Loaded: w.clock.Moment(s.ConfigLoaded), Up: w.clock.Since(s.Started)}
 	for _, worker := range s.Workers {
 		line := workerLine{Role: worker.Role, State: worker.State, Tone: toneWarn, PID: worker.PID, Restarts: worker.Restarts, LastExit: worker.LastExit, Memory: "–", Up: "–"}
 		switch worker.State {
@@ -229,10 +230,10 @@ func (w world) workers() workersData {
 			line.Tone = toneFail
 		}
 		if worker.RSSBytes > 0 {
-			line.Memory = size(float64(worker.RSSBytes))
+			line.Memory = words.Size(float64(worker.RSSBytes))
 		}
 		if worker.PID != 0 && !worker.Started.IsZero() {
-			line.Up = w.clock.since(worker.Started)
+			line.Up = w.clock.Since(worker.Started)
 		}
 		d.Lines = append(d.Lines, line)
 	}
@@ -244,7 +245,7 @@ const processLinesShown = 12
 
 func (w world) processLines() processesData {
 	d := processesData{Notice: w.processes.notice(w.clock)}
-	for i, p := range worstFirst(w.processes.Value, w.clock.now) {
+	for i, p := range worstFirst(w.processes.Value, w.clock.Now) {
 		if i == processLinesShown {
 			d.More = len(w.processes.Value) - i
 			break
@@ -255,10 +256,10 @@ func (w world) processLines() processesData {
 }
 
 func (w world) processLine(p watch.Process) processLine {
-	line := processLine{Name: p.Name, Link: "/memory/" + url.PathEscape(p.ID), PID: p.PID, Memory: "–", Tone: processTone(p, w.clock.now),
-		Verdict: verdictWord(p), Sentence: w.clock.sentence(p.Finding), Gone: p.Gone}
+	line := processLine{Name: p.Name, Link: "/memory/" + url.PathEscape(p.ID), PID: p.PID, Memory: "–", Tone: processTone(p, w.clock.Now),
+		Verdict: verdictWord(p), Sentence: w.clock.Sentence(p.Finding), Gone: p.Gone}
 	if value, _, ok := mainMemory(p); ok {
-		line.Memory = size(value)
+		line.Memory = words.Size(value)
 	}
 	if p.Error != "" {
 		line.Sentence = "Cannot be read: " + p.Error

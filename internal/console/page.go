@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"gatehouse/internal/words"
 	"hash/fnv"
 	"html/template"
 	"net/http"
@@ -96,8 +97,8 @@ func (c *Console) paint(ctx context.Context, u *url.URL) (screen, bool, error) {
 		return screen{}, false, nil
 	}
 	problems := w.problems()
-	_, offset := w.clock.now.Zone()
-	s := screen{Key: v.Key, Heading: v.Heading, Title: v.Heading + " · gatehouse", Zone: w.clock.zone(), Offset: offset / 60,
+	_, offset := w.clock.Now.Zone()
+	s := screen{Key: v.Key, Heading: v.Heading, Title: v.Heading + " · gatehouse", Zone: w.clock.Zone(), Offset: offset / 60,
 		EventsURL: "/events?page=" + url.QueryEscape(u.RequestURI()), Version: w.supervisor.Value.Version}
 	if len(problems) > 0 {
 		s.Title = fmt.Sprintf("(%d) %s", len(problems), s.Title)
@@ -209,8 +210,8 @@ func (c *Console) serveMissing(w http.ResponseWriter, r *http.Request) {
 		c.writeError(w, http.StatusNotFound, "there is no "+r.URL.Path)
 		return
 	}
-	now := clock{c.now()}
-	s := screen{Title: "Not found · gatehouse", Heading: "Not found", Zone: now.zone()}
+	now := words.Clock{Now: c.now()}
+	s := screen{Title: "Not found · gatehouse", Heading: "Not found", Zone: now.Zone()}
 	var err error
 	if s.Nav, err = c.render(fragment{ID: "nav", Template: "nav", Data: navigation("", nil)}); err == nil {
 		var f rendered

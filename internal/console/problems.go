@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"fmt"
+	"gatehouse/internal/words"
 	"net/url"
 	"slices"
 	"time"
@@ -143,7 +144,7 @@ func (w world) verifierProblems() []problem {
 			continue
 		}
 		text := string(s.State)
-		if age := w.clock.since(s.Since); age != "" {
+		if age := w.clock.Since(s.Since); age != "" {
 			text += " for " + age
 		}
 		if s.Reason != "" {
@@ -164,7 +165,7 @@ func (w world) memoryProblems() []problem {
 			out = append(out, problem{toneWarn, pageMemory, processName(p) + " cannot be read", p.Error, link})
 		case unconfirmed(p):
 		case p.Finding != nil && (p.Finding.Verdict == trend.Leak || p.Finding.Verdict == trend.Fragmentation):
-			out = append(out, problem{verdictTone(p.Finding, w.clock.now), pageMemory, processName(p), w.clock.sentence(p.Finding), link})
+			out = append(out, problem{verdictTone(p.Finding, w.clock.Now), pageMemory, processName(p), w.clock.Sentence(p.Finding), link})
 		}
 	}
 	return out
@@ -191,9 +192,9 @@ func (w world) workerProblems() []problem {
 		case worker.State == "waiting":
 			out = append(out, problem{toneFail, pageOverview, "Worker " + worker.Role + " is down",
 				"it waits for its next start" + ended, "/#workers"})
-		case worker.Restarts > 0 && w.clock.now.Sub(worker.Started) < lately:
+		case worker.Restarts > 0 && w.clock.Now.Sub(worker.Started) < lately:
 			out = append(out, problem{toneWarn, pageOverview, "Worker " + worker.Role + " restarts",
-				fmt.Sprintf("%s, the last one %s ago%s", plural(worker.Restarts, "restart"), w.clock.since(worker.Started), ended), "/#workers"})
+				fmt.Sprintf("%s, the last one %s ago%s", words.Plural(worker.Restarts, "restart"), w.clock.Since(worker.Started), ended), "/#workers"})
 		}
 	}
 	if e := w.supervisor.Value.ConfigError; e != "" {

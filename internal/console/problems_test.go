@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"gatehouse/internal/words"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -15,6 +16,13 @@ import (
 	"gatehouse/internal/state"
 	"gatehouse/internal/supervisor"
 )
+
+// at is the moment of these tests, in a zone that is not UTC.
+var at = words.Clock{Now: time.Date(2026, time.November, 22, 14, 2, 11, 0, time.FixedZone("", 3600))}
+
+func ago(d time.Duration) *time.Time { t := at.Now.Add(-d).UTC(); return &t }
+
+const day = 24 * time.Hour
 
 func TestProblems(t *testing.T) {
 	leak := func(reached time.Duration) *trend.Finding {
@@ -119,7 +127,7 @@ func TestWorstFirst(t *testing.T) {
 		{Name: "full soon", Confirmed: true, Finding: &trend.Finding{Verdict: trend.Leak, Limit: &trend.Limit{Bytes: 1, Reached: ago(-time.Hour)}}},
 	}
 	var names []string
-	for _, p := range worstFirst(all, at.now) {
+	for _, p := range worstFirst(all, at.Now) {
 		names = append(names, p.Name)
 	}
 	if got, want := strings.Join(names, ", "), "full soon, leaks, unreadable, keeps, new, large, small, ended"; got != want {

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"gatehouse/internal/words"
 	"sync"
 	"time"
 
@@ -31,7 +32,7 @@ type notice struct {
 	From, Error, Last string // Last is the time of what is shown instead, empty when there is nothing
 }
 
-func (a answer[T]) notice(c clock) *notice {
+func (a answer[T]) notice(c words.Clock) *notice {
 	if a.Err == nil {
 		return nil
 	}
@@ -40,7 +41,7 @@ func (a answer[T]) notice(c clock) *notice {
 		n.Error = "no answer in time"
 	}
 	if !a.At.IsZero() {
-		n.Last = c.exact(a.At)
+		n.Last = c.Exact(a.At)
 	}
 	return n
 }
@@ -112,7 +113,7 @@ func newSources(o Options) sources {
 
 // world is everything that the pages show, at one moment.
 type world struct {
-	clock      clock
+	clock      words.Clock
 	supervisor answer[supervisor.Status]
 	verifiers  answer[[]state.Status]
 	farms      answer[[]farm.Snapshot]
@@ -121,7 +122,7 @@ type world struct {
 
 // look asks all sources at once.
 func (c *Console) look(ctx context.Context) world {
-	w := world{clock: clock{c.now()}}
+	w := world{clock: words.Clock{Now: c.now()}}
 	var wg sync.WaitGroup
 	wg.Go(func() { w.supervisor = c.sources.supervisor.get(ctx) })
 	wg.Go(func() { w.verifiers = c.sources.verifiers.get(ctx) })

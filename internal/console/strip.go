@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"gatehouse/internal/words"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type strip struct {
 
 // newStrip draws the newest results, oldest first. The height of an answered check is its latency against the slowest
 // answered one; a check that was not answered takes the full height, so that it shows without its colour.
-func newStrip(c clock, results []state.Result) strip {
+func newStrip(c words.Clock, results []state.Result) strip {
 	if len(results) > stripBars {
 		results = results[len(results)-stripBars:]
 	}
@@ -53,13 +54,13 @@ func newStrip(c clock, results []state.Result) strip {
 			}
 		}
 		s.Bars = append(s.Bars, bar{(first + i) * stripPitch, stripHeight - height, height, stateTone(r.State),
-			fmt.Sprintf("%s %s, %s", c.exact(r.At), r.State, latency(r.Timings.Total))})
+			fmt.Sprintf("%s %s, %s", c.Exact(r.At), r.State, words.Latency(r.Timings.Total))})
 	}
 	return s
 }
 
 // stripWords counts the results by state, and tells when the last failure was.
-func stripWords(c clock, results []state.Result) string {
+func stripWords(c words.Clock, results []state.Result) string {
 	if len(results) == 0 {
 		return "no results yet"
 	}
@@ -77,9 +78,9 @@ func stripWords(c clock, results []state.Result) string {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[s], s))
 		}
 	}
-	text := fmt.Sprintf("last %s: %s", plural(len(results), "result"), strings.Join(parts, ", "))
+	text := fmt.Sprintf("last %s: %s", words.Plural(len(results), "result"), strings.Join(parts, ", "))
 	if failed != nil {
-		text += ", last failure at " + c.exact(failed.At)
+		text += ", last failure at " + c.Exact(failed.At)
 	}
 	return text
 }

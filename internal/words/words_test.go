@@ -1,7 +1,6 @@
-package console
+package words
 
 import (
-	"net/netip"
 	"testing"
 	"time"
 
@@ -9,15 +8,15 @@ import (
 )
 
 // at is the moment of these tests, in a zone that is not UTC.
-var at = clock{time.Date(2026, time.November, 22, 14, 2, 11, 0, time.FixedZone("", 3600))}
+var at = Clock{Now: time.Date(2026, time.November, 22, 14, 2, 11, 0, time.FixedZone("", 3600))}
 
-func ago(d time.Duration) *time.Time { t := at.now.Add(-d).UTC(); return &t }
+func ago(d time.Duration) *time.Time { t := at.Now.Add(-d).UTC(); return &t }
 
 const day = 24 * time.Hour
 
 func TestSentence(t *testing.T) {
 	on := func(month time.Month, d, hour int) *time.Time {
-		at := time.Date(2026, month, d, hour, 0, 0, 0, at.now.Location())
+		at := time.Date(2026, month, d, hour, 0, 0, 0, at.Now.Location())
 		return &at
 	}
 	rate := func(v, low, high float64) *trend.Rate { return &trend.Rate{BytesPerDay: v, Low: low, High: high} }
@@ -54,7 +53,7 @@ func TestSentence(t *testing.T) {
 		{"no finding", nil, "No verdict yet: the first look has not been made."},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := at.sentence(test.finding); got != test.want {
+			if got := at.Sentence(test.finding); got != test.want {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
@@ -63,100 +62,38 @@ func TestSentence(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for _, test := range []struct{ name, got, want string }{
-		{"no bytes", size(0), "0 B"},
-		{"bytes", size(999), "999 B"},
-		{"kilobytes", size(1000), "1.00 kB"},
-		{"rounds up to the next unit", size(999_600), "1.00 MB"},
-		{"three digits", size(412_345_678), "412 MB"},
-		{"two places", size(1.618e9), "1.62 GB"},
-		{"less", size(-48e6), "−48.0 MB"},
-		{"terabytes", size(2.5e12), "2.50 TB"},
-		{"limit in binary units", limitSize(512 << 20), "512 MiB"},
-		{"limit of one and a half", limitSize(3 << 29), "1.5 GiB"},
-		{"limit in decimal units", limitSize(2e9), "2.00 GB"},
-		{"span of seconds", span(59 * time.Second), "under a minute"},
-		{"span of minutes", span(47 * time.Minute), "47 min"},
-		{"span of hours", span(3*time.Hour + 12*time.Minute), "3 h 12 min"},
-		{"span of full hours", span(3 * time.Hour), "3 h"},
-		{"span of days", span(49 * time.Hour), "2 days"},
-		{"no latency", latency(0), "–"},
-		{"fast", latency(420 * time.Microsecond), "0.4 ms"},
-		{"milliseconds", latency(12 * time.Millisecond), "12 ms"},
-		{"seconds", latency(1240 * time.Millisecond), "1.24 s"},
-		{"number", number(1234567), "1,234,567"},
-		{"small number", number(999), "999"},
-		{"one", plural(1, "session"), "1 session"},
-		{"many", plural(1412, "session"), "1,412 sessions"},
-		{"bytes of a counter", counterValue("pss", 91e6), "91.0 MB"},
-		{"limit of a group", counterValue("cgroup_limit", 1<<30), "1 GiB"},
-		{"count", counterValue("fds", 1402), "1,402"},
-		{"processor time", counterValue("cpu_seconds", 12.34), "12.3 s"},
-		{"long processor time", counterValue("cpu_seconds", 7300), "2 h 1 min"},
-		{"part of a count", counterValue("load", 0.25), "0.25"},
-		{"counter by name", counterName("cgroup_oom_kills"), "cgroup oom kills"},
-		{"confidence", confidence(0.9996), "99.9 %"},
-		{"lower confidence", confidence(0.912), "91 %"},
-		{"share", share(0.00004), "under 0.1 %"},
-		{"today", at.moment(*ago(time.Hour)), "13:02"},
-		{"this year", at.exact(*ago(30 * time.Hour)), "21 Nov 08:02:11"},
-		{"zero time", at.exact(time.Time{}), "–"},
-		{"zone", at.zone(), "UTC+01:00"},
-		{"no zone", clock{at.now.UTC()}.zone(), "UTC"},
+		{"no bytes", Size(0), "0 B"},
+		{"bytes", Size(999), "999 B"},
+		{"kilobytes", Size(1000), "1.00 kB"},
+		{"rounds up to the next unit", Size(999_600), "1.00 MB"},
+		{"three digits", Size(412_345_678), "412 MB"},
+		{"two places", Size(1.618e9), "1.62 GB"},
+		{"less", Size(-48e6), "−48.0 MB"},
+		{"terabytes", Size(2.5e12), "2.50 TB"},
+		{"limit in binary units", LimitSize(512 << 20), "512 MiB"},
+		{"limit of one and a half", LimitSize(3 << 29), "1.5 GiB"},
+		{"limit in decimal units", LimitSize(2e9), "2.00 GB"},
+		{"span of seconds", Span(59 * time.Second), "under a minute"},
+		{"span of minutes", Span(47 * time.Minute), "47 min"},
+		{"span of hours", Span(3*time.Hour + 12*time.Minute), "3 h 12 min"},
+		{"span of full hours", Span(3 * time.Hour), "3 h"},
+		{"span of days", Span(49 * time.Hour), "2 days"},
+		{"no latency", Latency(0), "–"},
+		{"fast", Latency(420 * time.Microsecond), "0.4 ms"},
+		{"milliseconds", Latency(12 * time.Millisecond), "12 ms"},
+		{"seconds", Latency(1240 * time.Millisecond), "1.24 s"},
+		{"number", Number(1234567), "1,234,567"},
+		{"small number", Number(999), "999"},
+		{"one", Plural(1, "session"), "1 session"},
+		{"many", Plural(1412, "session"), "1,412 sessions"},
+		{"today", at.Moment(*ago(time.Hour)), "13:02"},
+		{"this year", at.Exact(*ago(30 * time.Hour)), "21 Nov 08:02:11"},
+		{"zero time", at.Exact(time.Time{}), "–"},
+		{"zone", at.Zone(), "UTC+01:00"},
+		{"no zone", Clock{Now: at.Now.UTC()}.Zone(), "UTC"},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: got %q, want %q", test.name, test.got, test.want)
 		}
 	}
-}
-
-func TestParseSpan(t *testing.T) {
-	for text, want := range map[string]time.Duration{"": 0, "all": 0, "6h": 6 * time.Hour, "7d": 7 * day, "90m": 90 * time.Minute} {
-		if got, err := parseSpan(text); err != nil || got != want {
-			t.Errorf("%q: %v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"d", "0d", "-3d", "99999d", "-1h", "0s", "x", "7 d"} {
-		if got, err := parseSpan(text); err == nil {
-			t.Errorf("%q is taken as %v", text, got)
-		}
-	}
-}
-
-func FuzzParseSpan(f *testing.F) {
-	for _, text := range []string{"", "all", "7d", "6h", "d", "-1h", "99999999999999999999d"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if d, err := parseSpan(text); err == nil && d < 0 {
-			t.Errorf("%q is the span %v", text, d)
-		}
-	})
-}
-
-func FuzzParseDeadline(f *testing.F) {
-	for _, text := range []string{"", "10m", "168h", "-1s", "1e9h"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if d, err := parseDeadline(text); err == nil && (d < 0 || d > longestDrain || d == 0 && text != "") {
-			t.Errorf("%q is the deadline %v", text, d)
-		}
-	})
-}
-
-func FuzzHosts(f *testing.F) {
-	for _, host := range []string{"127.0.0.1:7480", "[::1]:7480", "localhost", "evil.example", "127.0.0.1.evil.example", "[::ffff:127.0.0.1]"} {
-		f.Add(host)
-	}
-	f.Fuzz(func(t *testing.T, host string) {
-		name := hostOnly(host)
-		if newHosts("127.0.0.1:7480", nil).allow(host) && name != "localhost" && !loopbackLiteral(name) {
-			t.Errorf("%q is let in", host)
-		}
-	})
-}
-
-func loopbackLiteral(name string) bool {
-	ip, err := netip.ParseAddr(name)
-	return err == nil && ip.IsLoopback()
 }
