@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"gatehouse/internal/words"
 	"io"
 	"os"
 	"slices"
@@ -85,18 +86,18 @@ func (a *analysisText) listed(f *trend.Finding) bool {
 
 func (a *analysisText) log() {
 	l := a.report.Log
-	line := plural(len(l.Files), "log")
+	line := words.Plural(len(l.Files), "log")
 	if len(l.Files) == 1 {
 		line = l.Files[0]
 	}
 	if l.Start != nil && l.End != nil {
-		line += fmt.Sprintf(": %s to %s, %s", l.Start.Format("2006-01-02 15:04"), l.End.Format("2006-01-02 15:04 -07:00"), plural(l.Samples, "sample"))
+		line += fmt.Sprintf(": %s to %s, %s", l.Start.Format("2006-01-02 15:04"), l.End.Format("2006-01-02 15:04 -07:00"), words.Plural(l.Samples, "sample"))
 	}
 	if l.IntervalSeconds > 0 {
 		line += fmt.Sprintf(", one every %s", span(time.Duration(l.IntervalSeconds*float64(time.Second))))
 	}
 	if l.RowsDropped > 0 {
-		line += fmt.Sprintf(", %s left out", plural(l.RowsDropped, "damaged row"))
+		line += fmt.Sprintf(", %s left out", words.Plural(l.RowsDropped, "damaged row"))
 	}
 	a.wrap("", line)
 }
@@ -179,14 +180,14 @@ func (a *analysisText) paragraph(f *trend.Finding, c trend.Curves) {
 	if line := sparkline(c.Floor, min(a.width-4, 60)); line != "" {
 		low, high := bounds(c.Floor)
 		a.printf("    %s\n", line)
-		a.wrap("    ", fmt.Sprintf("floor from %s to %s over %s", size(low), size(high), span(c.Times[len(c.Times)-1].Sub(c.Times[0]))))
+		a.wrap("    ", fmt.Sprintf("floor from %s to %s over %s", words.Size(low), words.Size(high), span(c.Times[len(c.Times)-1].Sub(c.Times[0]))))
 	}
 	a.answer("How much does it grow a day?", growthAnswer(f))
 	a.answer("Does it ever come down?", decreaseAnswer(f))
 	a.answer("When is the limit reached?", limitAnswer(f))
 	a.happened(f)
 	for _, d := range f.Drivers {
-		a.answer("Driven by", fmt.Sprintf("%s: %s an event (%s to %s), %s of the growth", d.Counter, size(d.BytesPerEvent), size(d.Low), size(d.High), percent(d.Share)))
+		a.answer("Driven by", fmt.Sprintf("%s: %s an event (%s to %s), %s of the growth", d.Counter, words.Size(d.BytesPerEvent), words.Size(d.Low), words.Size(d.High), percent(d.Share)))
 	}
 	if f.DriversNote != "" {
 		a.answer("Driver", f.DriversNote)
@@ -329,9 +330,9 @@ func growthAnswer(f *trend.Finding) string {
 		if f.Verdict == trend.Inconclusive || f.DetectableRate == nil {
 			return ""
 		}
-		return fmt.Sprintf("not that this log shows; growth of %s or more would have been seen", size(*f.DetectableRate))
+		return fmt.Sprintf("not that this log shows; growth of %s or more would have been seen", words.Size(*f.DetectableRate))
 	}
-	text := fmt.Sprintf("%s (95 %%: %s to %s)", size(f.Rate.BytesPerDay), size(f.Rate.Low), size(f.Rate.High))
+	text := fmt.Sprintf("%s (95 %%: %s to %s)", words.Size(f.Rate.BytesPerDay), words.Size(f.Rate.Low), words.Size(f.Rate.High))
 	if f.Since != nil {
 		text += ", since " + moment(*f.Since)
 	}
@@ -357,7 +358,7 @@ func limitAnswer(f *trend.Finding) string {
 		return "the limit is not known (--limit tells it)"
 	}
 	if l.Reached == nil {
-		return fmt.Sprintf("never, as far as this log shows (%s reaching %s)", l.Of, size(l.Bytes))
+		return fmt.Sprintf("never, as far as this log shows (%s reaching %s)", l.Of, words.LimitSize(l.Bytes))
 	}
 	text := "on " + moment(*l.Reached)
 	switch {
@@ -366,7 +367,7 @@ func limitAnswer(f *trend.Finding) string {
 	case l.Low != nil:
 		text += fmt.Sprintf(" (95 %%: not before %s)", day(*l.Low))
 	}
-	return text + fmt.Sprintf(", when %s reaches %s", l.Of, size(l.Bytes))
+	return text + fmt.Sprintf(", when %s reaches %s", l.Of, words.LimitSize(l.Bytes))
 }
 
 func pid(f *trend.Finding) string {
@@ -381,9 +382,9 @@ func rateCell(r *trend.Rate, interval bool) string {
 		return "-"
 	}
 	if !interval {
-		return size(r.BytesPerDay)
+		return words.Size(r.BytesPerDay)
 	}
-	return fmt.Sprintf("%s (%s to %s)", size(r.BytesPerDay), size(r.Low), size(r.High))
+	return fmt.Sprintf("%s (%s to %s)", words.Size(r.BytesPerDay), words.Size(r.Low), words.Size(r.High))
 }
 
 func limitCell(l *trend.Limit, interval bool) string {

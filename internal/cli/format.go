@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"gatehouse/internal/words"
 	"math"
 	"strconv"
 	"strings"
@@ -43,44 +44,14 @@ func span(d time.Duration) string {
 	return strconv.FormatFloat(math.Round(10*d.Seconds())/10, 'f', -1, 64) + " s"
 }
 
-// size writes bytes for a person: three digits and a unit.
-func size(bytes float64) string {
-	units := [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
-	i := 0
-	v := bytes
-	for math.Abs(v) >= 999.5 && i < len(units)-1 {
-		v /= 1024
-		i++
-	}
-	digits := 0
-	switch {
-	case math.Abs(v) < 10:
-		digits = 2
-	case math.Abs(v) < 100:
-		digits = 1
-	}
-	text := strconv.FormatFloat(v, 'f', digits, 64)
-	if strings.Contains(text, ".") {
-		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
-	}
-	return text + " " + units[i]
-}
-
 func signed(bytes float64) string {
 	if bytes > 0 {
-		return "+" + size(bytes)
+		return "+" + words.Size(bytes)
 	}
-	return size(bytes)
+	return words.Size(bytes)
 }
 
 func short(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}
 
 // cut shortens text to n runes.
 func cut(text string, n int) string {

@@ -6,20 +6,6 @@ import (
 	"time"
 )
 
-func TestSize(t *testing.T) {
-	for _, tt := range []struct {
-		bytes float64
-		want  string
-	}{
-		{0, "0 B"}, {1.953, "1.95 B"}, {42.1, "42.1 B"}, {512, "512 B"}, {999, "999 B"}, {1000, "0.98 KiB"}, {1024, "1 KiB"}, {1536, "1.5 KiB"}, {24 << 20, "24 MiB"},
-		{123456789, "118 MiB"}, {2 << 30, "2 GiB"}, {-5 << 20, "-5 MiB"}, {math.Pow(2, 70), "1048576 PiB"},
-	} {
-		if got := size(tt.bytes); got != tt.want {
-			t.Errorf("size(%v) is %q, want %q", tt.bytes, got, tt.want)
-		}
-	}
-}
-
 func TestSpan(t *testing.T) {
 	for _, tt := range []struct {
 		d    time.Duration
