@@ -141,7 +141,8 @@ func (d *Dialer) Connect(ctx context.Context, host string, port uint16, t *state
 	if len(addrs) > 1 {
 		failure.Reason += fmt.Sprintf(" (the last tried of %d addresses)", len(addrs))
 	}
-	failure.Evidence = append(notes, "system: "+Clean(failure.Err.Error(), 200))
+	notes = append(notes, "system: "+Clean(failure.Err.Error(), 200))
+	failure.Evidence = notes
 	return nil, nil, failure
 }
 

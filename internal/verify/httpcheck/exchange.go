@@ -61,6 +61,9 @@ func (c *capped) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// protocol is what every answer begins with.
+const protocol = "HTTP/"
+
 // exchange sends the request and reads the whole answer, each byte of it counted.
 func (a *attempt) exchange(ctx context.Context, conn net.Conn) (*answer, *reach.Failure) {
 	start := time.Now()
@@ -72,17 +75,17 @@ func (a *attempt) exchange(ctx context.Context, conn net.Conn) (*answer, *reach.
 	limit := &capped{r: conn, left: a.check.headerBytes}
 	in := bufio.NewReaderSize(limit, 2<<10)
 	start = time.Now()
-	first, err := in.Peek(5)
+	first, err := in.Peek(len(protocol))
 	a.timings.FirstByte += time.Since(start)
-	if err != nil && strings.HasPrefix("HTTP/", string(first)) {
+	if err != nil && string(first) == protocol[:len(first)] {
 		return nil, a.broken(ctx, state.FirstByte, "before the first byte of an answer", err)
 	}
 	start = time.Now()
 	defer func() { a.timings.Body += time.Since(start) }()
-	if string(first) != "HTTP/" {
+	if string(first) != protocol {
 		return nil, a.notHTTP(in)
 	}
-	response, err := a.head(in)
+	response, err := a.head(in) //nolint:bodyclose // see below
 	if err != nil {
 		if limit.ended != nil {
 			err = limit.ended
@@ -148,8 +151,8 @@ func (a *attempt) badHead(ctx context.Context, err error) *reach.Failure {
 
 // body reads as much of the body as is allowed.
 func (a *attempt) body(ctx context.Context, response *http.Response, r *answer) *reach.Failure {
-	look := &sniffer{}
-	n, err := io.Copy(look, io.LimitReader(response.Body, a.check.bodyBytes+1))
+	var look sniffer
+	n, err := look.drain(response.Body, a.check.bodyBytes)
 	r.wantsTLS = look.wantsTLS()
 	switch {
 	case n > a.check.bodyBytes || errors.Is(err, errTooLong):
@@ -171,9 +174,21 @@ type sniffer struct {
 	n    int
 }
 
-func (s *sniffer) Write(p []byte) (int, error) {
-	s.n += copy(s.seen[s.n:], p)
-	return len(p), nil
+// drain reads to the end or to one byte beyond limit. Its buffer is small: io.Copy would take 32 KiB for two bytes.
+func (s *sniffer) drain(r io.Reader, limit int64) (n int64, err error) {
+	buf := make([]byte, 1<<10)
+	for n <= limit {
+		got, err := r.Read(buf[:min(int64(len(buf)), limit+1-n)])
+		s.n += copy(s.seen[s.n:], buf[:got])
+		n += int64(got)
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // wantsTLS knows the words with which nginx, Apache and Go answer plain HTTP on an https port.

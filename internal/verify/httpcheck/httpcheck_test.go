@@ -28,7 +28,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type network struct {
 	addrs map[string][]netip.Addr
 	serve func(conn net.Conn, address string)
-	asked []string // request heads, in order; only the server's goroutine writes, and it ends before the reader looks
 	done  chan struct{}
 	conns int
 }
@@ -449,8 +448,8 @@ func TestTLS(t *testing.T) {
 		{"another name that TLS asks for", serve(with(authority.issue(t, "other.example", now.Add(-time.Hour), now.Add(time.Hour)))),
 			Options{Host: "third.example", TLS: &tls.Config{RootCAs: authority.pool, ServerName: "other.example"}}, state.Good, "", "HTTP 200 OK", ""},
 		{"unknown authority", serve(with(newAuthority(t).issue(t, "shop.example", now.Add(-time.Hour), now.Add(time.Hour)))), Options{}, state.TLSError, state.TLS, "the certificate is signed by an authority that is not trusted: CN=Test Authority", ""},
-		{"unknown authority that is taken", serve(with(newAuthority(t).issue(t, "shop.example", now.Add(-time.Hour), now.Add(time.Hour)))), Options{TLS: &tls.Config{InsecureSkipVerify: true}}, state.Good, "", "HTTP 200 OK", ""},                        //nolint:gosec // the case under test
-		{"no common version", serve(&tls.Config{Certificates: []tls.Certificate{good}, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}), Options{}, state.TLSError, state.TLS, "the server broke TLS off: protocol version not supported", ""}, //nolint:gosec // the case under test
+		{"unknown authority that is taken", serve(with(newAuthority(t).issue(t, "shop.example", now.Add(-time.Hour), now.Add(time.Hour)))), Options{TLS: &tls.Config{InsecureSkipVerify: true}}, state.Good, "", "HTTP 200 OK", ""},
+		{"no common version", serve(&tls.Config{Certificates: []tls.Certificate{good}, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}), Options{}, state.TLSError, state.TLS, "the server broke TLS off: protocol version not supported", ""},
 		{"wants a certificate", serve(&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert}), Options{}, state.TLSError, "", "the server broke TLS off: certificate required", ""},
 		{"plain HTTP", func(conn net.Conn, _ string) {
 			_, _ = conn.Read(make([]byte, 4096))

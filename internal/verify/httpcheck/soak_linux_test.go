@@ -24,7 +24,7 @@ func behaviours(cert tls.Certificate) map[string]func(net.Conn) {
 	plain := func(serve func(net.Conn, string)) func(net.Conn) { return func(c net.Conn) { serve(c, "") } }
 	secure := func(serve func(net.Conn, string)) func(net.Conn) {
 		return func(c net.Conn) {
-			s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}}) //nolint:gosec // a peer for tests
+			s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
 			if s.Handshake() == nil {
 				serve(s, "")
 			}
@@ -111,7 +111,7 @@ func TestSoak(t *testing.T) {
 	cert := authority.issue(t, "shop.example", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
 	var checks []*Check
 	for name, treat := range behaviours(cert) {
-		opt := Options{URL: "http://" + serve(t, treat) + "/", Host: "shop.example", TLS: &tls.Config{RootCAs: authority.pool}} //nolint:gosec // defaults
+		opt := Options{URL: "http://" + serve(t, treat) + "/", Host: "shop.example", TLS: &tls.Config{RootCAs: authority.pool}}
 		if strings.HasPrefix(name, "TLS") {
 			opt.URL = strings.Replace(opt.URL, "http:", "https:", 1)
 		}

@@ -290,7 +290,7 @@ func TestParse(t *testing.T) {
 			if m.kind != tt.kind || m.detail != tt.detail {
 				t.Fatalf("got %+v", m)
 			}
-			if m.kind != ignored && (m.id != 7 || m.seq != 9 || m.event.from != from || !strings.HasSuffix(m.to.String(), "1")) {
+			if m.kind != ignored && (m.id != 7 || m.seq != 9 || m.from != from || !strings.HasSuffix(m.to.String(), "1")) {
 				t.Errorf("got %+v", m)
 			}
 		})

@@ -32,7 +32,7 @@ func parse(f family, data []byte, from netip.Addr) message {
 		if m.Type != ipv4.ICMPTypeEchoReply && m.Type != ipv6.ICMPTypeEchoReply {
 			return message{}
 		}
-		return message{event: event{kind: replied, from: from}, id: uint16(body.ID), seq: uint16(body.Seq), payload: body.Data} //nolint:gosec // both are 16 bits on the wire
+		return message{event: event{kind: replied, from: from}, id: uint16(body.ID), seq: uint16(body.Seq), payload: body.Data}
 	case *icmp.DstUnreach:
 		return returned(f, body.Data, event{unreachable, from, unreachableText(f, m.Code)})
 	case *icmp.TimeExceeded:

@@ -35,7 +35,6 @@ func BenchmarkSchedule(b *testing.B) {
 	if err := s.Replace(verifiers); err != nil {
 		b.Fatal(err)
 	}
-	verifiers = nil
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

@@ -125,7 +125,7 @@ func New(opt Options) (*Schedule, error) {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	if opt.Jitter == nil {
-		opt.Jitter = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())).Float64 //nolint:gosec // spreads load, guards nothing
+		opt.Jitter = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())).Float64
 	}
 	s := &Schedule{
 		opt: opt, epoch: time.Now(),
