@@ -138,7 +138,9 @@ func (d *Dialer) Connect(ctx context.Context, host string, port uint16, t *state
 	if more > 0 {
 		notes = append(notes, fmt.Sprintf("%d more addresses were not tried", more))
 	}
-	if len(addrs) > 1 {
+	if len(addrs) == 1 {
+		notes = nil // the reason says it
+	} else {
 		failure.Reason += fmt.Sprintf(" (the last tried of %d addresses)", len(addrs))
 	}
 	notes = append(notes, "system: "+Clean(failure.Err.Error(), 200))
