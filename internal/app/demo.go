@@ -350,7 +350,7 @@ func (p *labProcess) end() {
 func freePort(want string) (string, error) {
 	if want != "" {
 		if ln, err := net.Listen("tcp", want); err == nil {
-			return want, ln.Close()
+			return ln.Addr().String(), ln.Close()
 		}
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

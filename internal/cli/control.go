@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/gateway/farm"
 	"gatehouse/internal/supervisor"
+	"gatehouse/internal/words"
 )
 
 // target is which running gatehouse a command speaks to.
@@ -93,7 +94,7 @@ func printStatus(w io.Writer, s supervisor.Status, now time.Time) error {
 			pid, up = fmt.Sprint(worker.PID), uptime(now.Sub(worker.Started))
 		}
 		if worker.RSSBytes != 0 {
-			memory = fmt.Sprintf("%.1f MiB", float64(worker.RSSBytes)/(1<<20))
+			memory = words.Size(float64(worker.RSSBytes))
 		}
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n",
 			worker.Role, worker.State, pid, memory, up, worker.Restarts, worker.LastExit)

@@ -18,36 +18,38 @@ import (
 // others. What a package needs of a peer it declares itself, and app plugs the peer in.
 var table = map[string]string{
 	"cmd/gatehouse": "cli",
-	"cli":           `app api analyze config farm perflog supervisor trend state watch lab httpcheck tcpcheck icmpcheck`,
-	"app": `api config console supervisor state
-		edge farm policy schedule httpcheck tcpcheck icmpcheck watch series trend`,
+	"cli":           "app api analyze config farm lab perflog reach schedule state supervisor trend words httpcheck icmpcheck tcpcheck",
+	"app": `api config console lab procmem series state supervisor trend watch words
+		edge farm policy schedule httpcheck icmpcheck tcpcheck`,
 
 	"config":              "",
 	"config/gen":          "config",
 	"supervisor":          "api",
-	"console":             "supervisor state farm watch trend",
+	"console":             "supervisor state farm watch trend words",
 	"console/consoletest": "console supervisor state farm watch trend",
-	"api":                 "",
-	"state":               "",
-	"lab":                 "",
-	"house":               "",
 
-	"gateway/edge":   "policy farm",
+	"gateway/edge":   "policy farm state",
 	"gateway/policy": "",
 	"gateway/farm":   "state",
 
 	"verify/schedule":  "state",
 	"verify/httpcheck": "state reach",
-	"verify/tcpcheck":  "state reach",
 	"verify/icmpcheck": "state reach",
-	"verify/reach":     "state",
+	"verify/tcpcheck":  "state reach",
 
-	"memory/watch":   "procmem trend series",
+	"memory/watch":   "procmem series trend",
 	"memory/analyze": "perflog trend",
 	"memory/procmem": "",
 	"memory/perflog": "",
 	"memory/series":  "",
 	"memory/trend":   "",
+
+	"words": "trend",
+	"reach": "state",
+	"api":   "",
+	"state": "",
+	"lab":   "",
+	"house": "",
 }
 
 // pure packages do no I/O beyond the reader that they are given.
