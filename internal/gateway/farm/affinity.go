@@ -1,172 +1,187 @@
 package farm
 
 import (
-	"container/list"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"hash"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 )
 
-// maxSessions bounds the sessions that a farm remembers; beyond it the one that was quiet longest is forgotten. A
-// forgotten session with a cookie still finds its member, it is only not counted until its next request.
-const maxSessions = 100_000
-
-// sessionKey is what a session is known by: the number in its cookie, or the client's address.
-type sessionKey struct {
-	cookie  uint64
-	address netip.Addr
+// identity is what affinity makes of a request before the farm is looked at.
+type identity struct {
+	sticky  bool       // there is a session, old or new
+	known   bool       // the request names its session
+	session uint64     // what it is known by
+	home    string     // the member in the cookie; "" is none that the farm has
+	issued  time.Time  // when the cookie was made
+	client  netip.Addr // for rendezvous
 }
 
-// session is an affinity session.
-type session struct {
-	id     uint64
-	key    sessionKey
-	member *standing
-	seen   time.Time
-	place  *list.Element
-}
-
-// sessions are the remembered ones, the one that was quiet longest first.
-type sessions struct {
-	byKey map[sessionKey]*session
-	order *list.List
-}
-
-func newSessions() sessions { return sessions{byKey: map[sessionKey]*session{}, order: list.New()} }
-
-func (t *sessions) find(key sessionKey) *session { return t.byKey[key] }
-
-// add begins a session, making room for it.
-func (t *sessions) add(key sessionKey) *session {
-	if len(t.byKey) >= maxSessions {
-		t.forget(t.order.Front().Value.(*session))
-	}
-	s := &session{id: key.cookie, key: key}
-	s.place = t.order.PushBack(s)
-	t.byKey[key] = s
-	return s
-}
-
-// touch notes that the session was seen at the member; nil begins one with a cookie.
-func (t *sessions) touch(s *session, m *standing, now time.Time) *session {
-	if s == nil {
-		var id [8]byte
-		_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-		s = t.add(sessionKey{cookie: binary.LittleEndian.Uint64(id[:])})
-	}
-	if s.seen.IsZero() || s.member != m {
-		if s.member != nil && !s.seen.IsZero() {
-			s.member.sessions--
+// identify tells which session a request belongs to.
+func (f *Farm) identify(r Request, now time.Time) identity {
+	switch f.opt.Affinity {
+	case SourceIPAffinity:
+		if !r.ClientIP.IsValid() {
+			return identity{} // a peer without an address: a member is chosen by balance
 		}
-		s.member = m
-		m.sessions++
-	}
-	s.seen = now
-	t.order.MoveToBack(s.place)
-	return s
-}
-
-// expire forgets the sessions that were not seen since then.
-func (t *sessions) expire(before time.Time) {
-	for front := t.order.Front(); front != nil; front = t.order.Front() {
-		s := front.Value.(*session)
-		if s.seen.After(before) {
-			return
+		client := r.ClientIP.Unmap().WithZone("") // the same client whether or not the listener speaks both families
+		bytes := client.As16()
+		return identity{sticky: true, known: true, session: xxhash.Sum64(bytes[:]), client: client}
+	case CookieAffinity:
+		if c, ok := f.cookies.read(r.Cookie, now); ok {
+			return identity{sticky: true, known: true, session: c.session, home: c.member, issued: c.issued}
 		}
-		t.forget(s)
+		return identity{sticky: true, session: rand.Uint64()}
 	}
+	return identity{}
 }
 
-// drop forgets the sessions of a member.
-func (t *sessions) drop(m *standing) {
-	for _, s := range t.byKey {
-		if s.member == m {
-			t.forget(s)
-		}
-	}
-}
-
-func (t *sessions) forget(s *session) {
-	if s.member != nil && !s.seen.IsZero() {
-		s.member.sessions--
-	}
-	t.order.Remove(s.place)
-	delete(t.byKey, s.key)
-}
-
-// cookies makes and reads affinity cookies: which member (as a keyed hash, so that the cookie discloses neither name nor
-// address), which session, when it was made, and a truncated HMAC-SHA256 over these and the farm's name. A cookie that is
-// forged, of another farm, of a key that is no longer used, or too old is no cookie.
+// cookies makes and reads affinity cookies: which key signed it, which member (as a keyed hash, so that the cookie
+// discloses neither name nor address), which session, when it was made, and a truncated HMAC-SHA256 over these. The key is
+// derived from the farm's affinity key and name. A cookie that is forged, of another farm, of a key that is no longer
+// used, or too old is no cookie.
 type cookies struct {
 	name     string
-	farm     string
-	key      []byte
+	keyID    [4]byte
 	lifetime time.Duration
 	members  map[[8]byte]string // names by keyed hash
 	hashes   map[string][8]byte
+	macs     *sync.Pool // of hash.Hash with the farm's key
+	text     *base64.Encoding
 }
 
-// Lengths in a cookie, in bytes: member, session, time in seconds, HMAC.
+// cookie is what an affinity cookie says.
+type cookie struct {
+	member  string // "" for a member that is gone: the session moves
+	session uint64
+	issued  time.Time
+}
+
+// Places in a cookie, in bytes: key, member, session, Unix time in seconds, HMAC.
 const (
-	cookiePayload = 8 + 8 + 8
-	cookieTag     = 16
+	cookieMember  = 4
+	cookieSession = cookieMember + 8
+	cookieIssued  = cookieSession + 8
+	cookieMAC     = cookieIssued + 8
+	cookieLength  = cookieMAC + 16
+	cookieText    = (cookieLength*8 + 5) / 6 // in base64 without padding
 )
 
+// clockSkew is how far in the future a cookie may have been made: nodes' clocks differ a little.
+const clockSkew = time.Minute
+
 func newCookies(opt Options) cookies {
-	sum := sha256.Sum256([]byte(opt.Name))
+	name := sha256.Sum256([]byte(opt.Name))
+	key := derive(opt.AffinityKey, "gatehouse affinity cookie\x00"+opt.Name)
 	c := cookies{
-		name: "gatehouse-" + hex.EncodeToString(sum[:4]), farm: opt.Name, key: opt.AffinityKey, lifetime: opt.AffinityLifetime,
+		name: "gatehouse-" + hex.EncodeToString(name[:4]), lifetime: opt.AffinityLifetime,
 		members: map[[8]byte]string{}, hashes: map[string][8]byte{},
+		macs: &sync.Pool{New: func() any { return hmac.New(sha256.New, key) }},
+		text: base64.RawURLEncoding.Strict(), // one text a cookie
 	}
+	copy(c.keyID[:], derive(key, "key"))
 	for _, m := range opt.Members {
-		var hash [8]byte
-		copy(hash[:], c.sum("member", []byte(m.Name)))
-		c.members[hash], c.hashes[m.Name] = m.Name, hash
+		var short [8]byte
+		copy(short[:], derive(key, "member\x00"+m.Name))
+		c.members[short], c.hashes[m.Name] = m.Name, short
 	}
 	return c
 }
 
-func (c *cookies) sum(purpose string, data []byte) []byte {
-	h := hmac.New(sha256.New, c.key)
-	h.Write([]byte(purpose + "\x00" + c.farm + "\x00"))
-	h.Write(data)
+func derive(key []byte, purpose string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(purpose))
 	return h.Sum(nil)
 }
 
+// sign appends the HMAC of the bytes, in full length, to sum.
+func (c *cookies) sign(data, sum []byte) []byte {
+	h := c.macs.Get().(hash.Hash)
+	defer c.macs.Put(h)
+	h.Reset()
+	h.Write(data)
+	return h.Sum(sum)
+}
+
+// leeway is how long a cookie lives beyond the lifetime of its session: a cookie is made anew only when it is older than
+// this, and the session may be seen just before.
+func (c *cookies) leeway() time.Duration { return c.lifetime / 4 }
+
 // make returns the cookie of a session at a member.
 func (c *cookies) make(member string, session uint64, secure bool, now time.Time) *http.Cookie {
-	value := make([]byte, cookiePayload, cookiePayload+cookieTag)
+	var value [cookieLength]byte
 	hash := c.hashes[member]
-	copy(value, hash[:])
-	binary.LittleEndian.PutUint64(value[8:], session)
-	binary.LittleEndian.PutUint64(value[16:], uint64(now.Unix()))
-	value = append(value, c.sum("cookie", value)[:cookieTag]...)
-	return &http.Cookie{
-		Name: c.name, Value: base64.RawURLEncoding.EncodeToString(value), Path: "/", HttpOnly: true, Secure: secure,
-		SameSite: http.SameSiteLaxMode, MaxAge: int(c.lifetime / time.Second),
+	copy(value[:], c.keyID[:])
+	copy(value[cookieMember:], hash[:])
+	binary.LittleEndian.PutUint64(value[cookieSession:], session)
+	binary.LittleEndian.PutUint64(value[cookieIssued:], uint64(now.Unix()))
+	var sum [sha256.Size]byte
+	copy(value[cookieMAC:], c.sign(value[:cookieMAC], sum[:0]))
+	return &http.Cookie{ //nolint:gosec // whether it is Secure depends on the listener
+		Name: c.name, Value: c.text.EncodeToString(value[:]), Path: "/", HttpOnly: true, Secure: secure,
+		SameSite: http.SameSiteLaxMode, MaxAge: max(1, int((c.lifetime+c.leeway())/time.Second)),
 	}
 }
 
-// read returns what a cookie says, and whether it is one of ours for one of the members.
-func (c *cookies) read(text string, now time.Time) (member string, session uint64, issued time.Time, ok bool) {
-	if len(text) != base64.RawURLEncoding.EncodedLen(cookiePayload+cookieTag) {
-		return "", 0, time.Time{}, false
+// read returns what a cookie says, and whether it is one of ours that may still count.
+func (c *cookies) read(text string, now time.Time) (cookie, bool) {
+	if len(text) != cookieText {
+		return cookie{}, false
 	}
-	value, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || subtle.ConstantTimeCompare(value[cookiePayload:], c.sum("cookie", value[:cookiePayload])[:cookieTag]) != 1 {
-		return "", 0, time.Time{}, false
+	var encoded [cookieText]byte
+	var value [cookieLength]byte
+	copy(encoded[:], text)
+	if n, err := c.text.Decode(value[:], encoded[:]); err != nil || n != cookieLength {
+		return cookie{}, false
 	}
-	issued = time.Unix(int64(binary.LittleEndian.Uint64(value[16:])), 0)
-	if now.Sub(issued) > c.lifetime || issued.Sub(now) > time.Minute { // nodes' clocks differ a little
-		return "", 0, time.Time{}, false
+	if [4]byte(value[:4]) != c.keyID {
+		return cookie{}, false
 	}
-	member = c.members[[8]byte(value[:8])] // "" for a member that is gone: the session moves
-	return member, binary.LittleEndian.Uint64(value[8:]), issued, true
+	var sum [sha256.Size]byte
+	if subtle.ConstantTimeCompare(value[cookieMAC:], c.sign(value[:cookieMAC], sum[:0])[:cookieLength-cookieMAC]) != 1 {
+		return cookie{}, false
+	}
+	issued := time.Unix(int64(binary.LittleEndian.Uint64(value[cookieIssued:])), 0)
+	if now.Sub(issued) > c.lifetime+c.leeway() || issued.Sub(now) > clockSkew {
+		return cookie{}, false
+	}
+	return cookie{c.members[[8]byte(value[cookieMember:cookieSession])], binary.LittleEndian.Uint64(value[cookieSession:]), issued}, true
+}
+
+// keeper returns the member that has the session, nil when there is none or it may not keep it. The mutex is held.
+func (f *Farm) keeper(r Request, who *identity, now time.Time, open bool) *member {
+	if !who.known {
+		return nil
+	}
+	m := f.at(f.sessions.find(who.session))
+	switch {
+	case m != nil:
+	case f.opt.Affinity == SourceIPAffinity:
+		return nil
+	case now.Sub(who.issued) > f.opt.AffinityLifetime: // only a session that is remembered may use the leeway
+		*who = identity{sticky: true, session: rand.Uint64()}
+		return nil
+	default: // made before a restart, by another node, or forgotten for want of room
+		m = f.named(who.home)
+	}
+	if m == nil || !m.keeps(open) || slices.Contains(r.Tried, m.Name) {
+		return nil
+	}
+	return m
+}
+
+// renews reports whether the client needs a new cookie to be told of the member.
+func (f *Farm) renews(who identity, m *member, now time.Time) bool {
+	return f.opt.Affinity == CookieAffinity && (!who.known || who.home != m.Name || now.Sub(who.issued) > f.cookies.leeway())
 }

@@ -4,37 +4,37 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
-	"time"
+	"net/netip"
 
 	"github.com/cespare/xxhash/v2"
 )
 
-// choose picks one of the candidates for a new session, or for a session that has to move.
-func (f *Farm) choose(r Request, candidates []*member, now time.Time) *member {
-	if len(candidates) == 1 {
+// choose picks one of the candidates for a new session, or for a session that has to move. The client is invalid unless
+// its address decides.
+func (f *Farm) choose(client netip.Addr, candidates []*member) *member {
+	switch {
+	case len(candidates) == 1:
 		return candidates[0]
+	case client.IsValid():
+		return rendezvous(client.As16(), candidates)
+	case f.opt.Balance == LeastConnections:
+		return leastConnections(candidates)
+	case f.opt.Balance == RandomTwo:
+		return randomTwo(candidates)
 	}
-	weight := func(m *member) float64 { return float64(m.Weight) * m.warmth(now, f.opt.SlowStart) }
-	if f.opt.Affinity == SourceIPAffinity {
-		return rendezvous(r.ClientIP.As16(), candidates, weight)
-	}
-	switch f.opt.Balance {
-	case LeastConnections:
-		return leastConnections(candidates, weight)
-	case RandomTwo:
-		return randomTwo(candidates, weight)
-	}
-	return roundRobin(candidates, weight)
+	return roundRobin(candidates)
 }
 
-// roundRobin is the smooth weighted round robin that nginx made known: each candidate gains its weight, the richest is
+// load is what is under way at the member for its share.
+func (m *member) load() float64 { return float64(m.active) / m.share }
+
+// roundRobin is the smooth weighted round robin that nginx made known: each candidate gains its share, the richest is
 // chosen and pays the sum. Turns of heavy members lie apart instead of in a row.
-func roundRobin(candidates []*member, weight func(*member) float64) *member {
+func roundRobin(candidates []*member) *member {
 	total, best := 0.0, candidates[0]
 	for _, m := range candidates {
-		w := weight(m)
-		m.current += w
-		total += w
+		m.current += m.share
+		total += m.share
 		if m.current > best.current {
 			best = m
 		}
@@ -43,39 +43,39 @@ func roundRobin(candidates []*member, weight func(*member) float64) *member {
 	return best
 }
 
-// leastConnections chooses the member with the fewest requests under way for its weight; equals take turns.
-func leastConnections(candidates []*member, weight func(*member) float64) *member {
+// leastConnections chooses the member with the fewest requests under way for its share; equals take turns. It reorders
+// the candidates.
+func leastConnections(candidates []*member) *member {
 	least := math.Inf(1)
-	var room [16]*member
-	equals := room[:0]
 	for _, m := range candidates {
-		switch load := float64(m.active) / weight(m); {
-		case load < least:
-			least, equals = load, append(equals[:0], m)
-		case load == least:
+		least = min(least, m.load())
+	}
+	equals := candidates[:0]
+	for _, m := range candidates {
+		if m.load() == least {
 			equals = append(equals, m)
 		}
 	}
-	return roundRobin(equals, weight)
+	return roundRobin(equals)
 }
 
-// randomTwo draws two members by weight and takes the one with fewer requests under way for its weight (Mitzenmacher, The
+// randomTwo draws two members by share and takes the one with fewer requests under way for its share (Mitzenmacher, The
 // Power of Two Choices in Randomized Load Balancing, 2001).
-func randomTwo(candidates []*member, weight func(*member) float64) *member {
-	a := draw(candidates, weight, nil)
-	b := draw(candidates, weight, a)
-	if float64(b.active)/weight(b) < float64(a.active)/weight(a) {
+func randomTwo(candidates []*member) *member {
+	a := draw(candidates, nil)
+	b := draw(candidates, a)
+	if b.load() < a.load() {
 		return b
 	}
 	return a
 }
 
-// draw chooses at random by weight, leaving one out.
-func draw(candidates []*member, weight func(*member) float64, not *member) *member {
+// draw chooses at random by share, leaving one out.
+func draw(candidates []*member, not *member) *member {
 	total := 0.0
 	for _, m := range candidates {
 		if m != not {
-			total += weight(m)
+			total += m.share
 		}
 	}
 	at := rand.Float64() * total
@@ -85,7 +85,7 @@ func draw(candidates []*member, weight func(*member) float64, not *member) *memb
 			continue
 		}
 		last = m
-		if at -= weight(m); at < 0 {
+		if at -= m.share; at < 0 {
 			break
 		}
 	}
@@ -94,7 +94,8 @@ func draw(candidates []*member, weight func(*member) float64, not *member) *memb
 
 // rendezvous chooses by the client's address, so that a member that goes or comes moves only its own clients (Thaler and
 // Ravishankar, Using Name-Based Mappings to Increase Hit Rates, 1998; weights as in Schindelhauer and Schomaker, 2005).
-func rendezvous(address [16]byte, candidates []*member, weight func(*member) float64) *member {
+// Nodes with the same members agree without asking each other.
+func rendezvous(address [16]byte, candidates []*member) *member {
 	var best *member
 	highest := math.Inf(-1)
 	var key [24]byte
@@ -102,7 +103,7 @@ func rendezvous(address [16]byte, candidates []*member, weight func(*member) flo
 	for _, m := range candidates {
 		binary.LittleEndian.PutUint64(key[16:], m.id)
 		uniform := (float64(xxhash.Sum64(key[:])>>11) + 0.5) / (1 << 53) // in (0, 1)
-		if score := -weight(m) / math.Log(uniform); score > highest {
+		if score := -m.share / math.Log(uniform); score > highest {
 			best, highest = m, score
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"gatehouse/internal/state"
@@ -20,6 +21,8 @@ import (
 
 var good = Health{State: state.Good, Usable: true, Reason: "good"}
 var bad = Health{State: state.Timeout, Reason: "no answer within 10s"}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // newFarm makes a farm over members a, b, c… with the weights; all are good.
 func newFarm(t testing.TB, opt Options, weights ...int) *Farm {
@@ -69,6 +72,37 @@ func TestRoundRobinIsSmooth(t *testing.T) {
 	if turns.String() != "aabacaa" { // the sequence of nginx's description of the algorithm
 		t.Errorf("turns %s", turns.String())
 	}
+}
+
+// TestRoundRobinIsExact: over as many picks as the weights add up to, each member gets its weight, whatever went before.
+func TestRoundRobinIsExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		weights := rapid.SliceOfN(rapid.IntRange(1, 9), 1, 8).Draw(t, "weights")
+		opt, sum := Options{Name: "x", Affinity: NoAffinity, FailOpen: true}, 0
+		for i, w := range weights {
+			opt.Members = append(opt.Members, Member{Name: fmt.Sprint(i), URL: &url.URL{}, Weight: w})
+			sum += w
+		}
+		f, err := New(opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			got := map[string]int{}
+			for range sum {
+				l, err := f.Pick(Request{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got[l.Member().Name]++
+			}
+			for i, w := range weights {
+				if got[fmt.Sprint(i)] != w {
+					t.Fatalf("weights %v, picked %v", weights, got)
+				}
+			}
+		}
+	})
 }
 
 func TestBalancesFollowWeights(t *testing.T) {
@@ -158,7 +192,7 @@ func TestCookieAffinity(t *testing.T) {
 		f := newFarm(t, Options{AffinityKey: []byte("key"), AffinityLifetime: time.Hour, SlowStart: time.Minute}, 1, 1, 1)
 		first := pick(t, f, Request{Secure: true})
 		c := first.SetCookie()
-		if c == nil || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Name != f.CookieName() || c.MaxAge != 3600 {
+		if c == nil || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Name != f.CookieName() || c.Path != "/" || c.MaxAge != 4500 {
 			t.Fatalf("cookie %+v", c)
 		}
 		home := first.Member().Name
@@ -189,6 +223,113 @@ func TestCookieAffinity(t *testing.T) {
 			t.Error("an outdated cookie counts")
 		}
 	})
+}
+
+// TestSessionLastsItsLifetime: a session without requests is remembered for the lifetime and no longer, however old its
+// cookie was when it was last seen.
+func TestSessionLastsItsLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, Options{AffinityKey: []byte("key"), AffinityLifetime: time.Hour}, 1, 1, 1)
+		first := pick(t, f, Request{})
+		r := Request{Cookie: first.SetCookie().Value}
+		time.Sleep(14 * time.Minute)
+		if pick(t, f, r).SetCookie() != nil { // too young for a new one
+			t.Error("a young cookie was renewed")
+		}
+		time.Sleep(59 * time.Minute)
+		last := pick(t, f, r)
+		if last.Reason() != "affinity" || last.Member().Name != first.Member().Name || last.SetCookie() == nil {
+			t.Errorf("seen 59 minutes ago, yet %s by %s", last.Member().Name, last.Reason())
+		}
+		time.Sleep(61 * time.Minute)
+		late := pick(t, f, Request{Cookie: last.SetCookie().Value})
+		if late.Reason() != "balance" || late.SetCookie() == nil {
+			t.Errorf("seen 61 minutes ago, yet by %s", late.Reason())
+		}
+		if n := counted(f); n != 1 {
+			t.Errorf("%d sessions", n)
+		}
+	})
+}
+
+// counted is the number of sessions that the farm tells.
+func counted(f *Farm) (n int) {
+	for _, m := range f.Snapshot().Members {
+		n += m.Sessions
+	}
+	return n
+}
+
+func TestRetriedRequestIsOneSession(t *testing.T) {
+	f := newFarm(t, Options{}, 1, 1, 1)
+	first := pick(t, f, Request{})
+	first.Done(Outcome{Failed: true})
+	if n := counted(f); n != 0 {
+		t.Errorf("%d sessions after a failure of which the client knows nothing", n)
+	}
+	second := pick(t, f, Request{Tried: []string{first.Member().Name}})
+	second.Done(Outcome{})
+	if n := counted(f); n != 1 {
+		t.Errorf("%d sessions after one request", n)
+	}
+	pick(t, f, Request{Cookie: second.SetCookie().Value}).Done(Outcome{Failed: true})
+	if n := counted(f); n != 1 {
+		t.Errorf("%d sessions after a failure of an old session", n)
+	}
+}
+
+func TestMovedSessionIsToldUntilTheClientKnows(t *testing.T) {
+	f := newFarm(t, Options{}, 1, 1)
+	first := pick(t, f, Request{})
+	r := Request{Cookie: first.SetCookie().Value}
+	f.SetHealth(first.Member().Name, bad)
+	moved := pick(t, f, r)
+	f.SetHealth(first.Member().Name, good)
+	again := pick(t, f, r) // the client has not taken the new cookie
+	if again.Member().Name != moved.Member().Name || again.Reason() != "affinity" || again.SetCookie() == nil {
+		t.Errorf("%s by %s, cookie %v", again.Member().Name, again.Reason(), again.SetCookie())
+	}
+}
+
+// TestCookieOutlivesTheTable: another node with the same key, or the farm after a restart, knows the member by the cookie.
+func TestCookieOutlivesTheTable(t *testing.T) {
+	f := newFarm(t, Options{AffinityKey: []byte("key")}, 1, 1, 1)
+	for range 6 {
+		l := pick(t, f, Request{})
+		next := newFarm(t, Options{AffinityKey: []byte("key")}, 1, 1, 1)
+		got := pick(t, next, Request{Cookie: l.SetCookie().Value})
+		if got.Member().Name != l.Member().Name || got.Reason() != "affinity" || counted(next) != 1 {
+			t.Errorf("%s by %s, was %s", got.Member().Name, got.Reason(), l.Member().Name)
+		}
+	}
+}
+
+func TestCookieOfAnotherFarm(t *testing.T) {
+	f := newFarm(t, Options{AffinityKey: []byte("key")}, 1, 1)
+	other, err := New(Options{Name: "other", AffinityKey: []byte("key"), Members: f.opt.Members})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.CookieName() == other.CookieName() {
+		t.Error("two farms share a cookie")
+	}
+	if l := pick(t, f, Request{Cookie: f.cookies.make("a", 1, false, time.Now()).Value}); l.Reason() != "affinity" {
+		t.Error("the farm's own cookie does not count")
+	}
+	cookie := other.cookies.make("a", 1, false, time.Now()).Value
+	if l := pick(t, f, Request{Cookie: cookie}); l.Reason() != "balance" {
+		t.Error("a cookie of another farm counts")
+	}
+}
+
+func TestCookieOfTheFuture(t *testing.T) {
+	f := newFarm(t, Options{}, 1, 1)
+	for ahead, want := range map[time.Duration]string{30 * time.Second: "affinity", time.Hour: "balance"} {
+		c := f.cookies.make("a", 1, false, time.Now().Add(ahead))
+		if l := pick(t, f, Request{Cookie: c.Value}); l.Reason() != want {
+			t.Errorf("%v ahead: by %s", ahead, l.Reason())
+		}
+	}
 }
 
 func TestForgedCookiesAreNone(t *testing.T) {
@@ -225,6 +366,94 @@ func TestSourceIPAffinityMovesOnlyOwnClients(t *testing.T) {
 		if now := pick(t, f, Request{ClientIP: ip}).Member().Name; was != "a" && now != was || now == "a" {
 			t.Fatalf("%s moved from %s to %s when a failed", ip, was, now)
 		}
+	}
+}
+
+func TestSourceIPAddresses(t *testing.T) {
+	f := newFarm(t, Options{Affinity: SourceIPAffinity}, 1, 1)
+	got := map[string]int{}
+	for range 10 {
+		got[pick(t, f, Request{}).Member().Name]++
+	}
+	if got["a"] != 5 || counted(f) != 0 {
+		t.Errorf("peers without an address: %v, %d sessions", got, counted(f))
+	}
+	for i := range byte(20) {
+		four := pick(t, f, Request{ClientIP: netip.AddrFrom4([4]byte{10, 0, 0, i})})
+		mapped := netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff, 12: 10, 15: i})
+		if six := pick(t, f, Request{ClientIP: mapped}); six.Member().Name != four.Member().Name || six.Reason() != "affinity" {
+			t.Errorf("%s is another client than its IPv4 address", mapped)
+		}
+	}
+	if counted(f) != 20 {
+		t.Errorf("%d sessions", counted(f))
+	}
+}
+
+// TestSourceIPClientsStayWhileDraining: clients that were seen go on to a draining member, unknown ones elsewhere.
+func TestSourceIPClientsStayWhileDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, Options{Affinity: SourceIPAffinity, AffinityLifetime: time.Minute}, 1, 1)
+		var known netip.Addr
+		for i := byte(1); !known.IsValid(); i++ {
+			if ip := netip.AddrFrom4([4]byte{10, 0, 0, i}); pick(t, f, Request{ClientIP: ip}).Member().Name == "a" {
+				known = ip
+			}
+		}
+		if err := f.Drain("a", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if l := pick(t, f, Request{ClientIP: known}); l.Member().Name != "a" || l.Reason() != "affinity" {
+			t.Errorf("a known client was sent to %s by %s", l.Member().Name, l.Reason())
+		}
+		for i := range byte(50) {
+			if l := pick(t, f, Request{ClientIP: netip.AddrFrom4([4]byte{10, 9, 0, i})}); l.Member().Name != "b" {
+				t.Fatal("an unknown client was sent to a draining member")
+			}
+		}
+		time.Sleep(61 * time.Second)
+		if l := pick(t, f, Request{ClientIP: known}); l.Member().Name != "b" {
+			t.Error("a client that was long away was sent to a draining member")
+		}
+	})
+}
+
+// TestDrainWithoutOthers: nobody fails open to members that operators took out.
+func TestDrainWithoutOthers(t *testing.T) {
+	f := newFarm(t, Options{FailOpen: true, AffinityKey: []byte("key")}, 1)
+	cookie := pick(t, f, Request{}).SetCookie().Value
+	if err := f.Drain("a", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	var none *NoMember
+	if _, err := f.Pick(Request{}); !errors.As(err, &none) || none.Reason != "a: draining: no new sessions" || f.Snapshot().FailOpen {
+		t.Errorf("a new session: %v, %+v", err, f.Snapshot())
+	}
+	if l := pick(t, f, Request{Cookie: cookie}); l.Reason() != "affinity" {
+		t.Errorf("the session goes on by %s", l.Reason())
+	}
+	if err := f.Remove("a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Drain("a", time.Hour); err != nil || f.Snapshot().Members[0].Mode != Removed {
+		t.Errorf("a drain brought a removed member back: %v", err)
+	}
+	if _, err := f.Pick(Request{Cookie: cookie}); !errors.As(err, &none) || counted(f) != 0 {
+		t.Errorf("the session of a removed member: %v", err)
+	}
+}
+
+func TestSnapshotHidesPasswords(t *testing.T) {
+	u, err := url.Parse("http://user:secret@10.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := New(Options{Name: "x", Members: []Member{{Name: "a", URL: u}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Snapshot().Members[0].URL; strings.Contains(got, "secret") {
+		t.Error(got)
 	}
 }
 
@@ -341,6 +570,10 @@ func TestRetryBudget(t *testing.T) {
 		if f.Attempts() != 3 {
 			t.Error("attempts")
 		}
+		none := newFarm(t, Options{Affinity: NoAffinity, Retry: Retry{Attempts: 3}}, 1)
+		if none.AllowRetry() {
+			t.Error("a retry without a budget")
+		}
 	})
 }
 
@@ -372,9 +605,46 @@ func TestRestoreKeepsWhatIsKnown(t *testing.T) {
 			t.Errorf("the new member has a past: %+v", m)
 		}
 	}
-	if _, kept := next.standings["c"]; kept {
-		t.Error("a member that is gone is kept")
+	if len(s.Members) != 3 {
+		t.Errorf("members %+v", s.Members)
 	}
+}
+
+// TestRestoreLeavesTheOldFarmWhole: a reload that fails goes on with the old farm.
+func TestRestoreLeavesTheOldFarmWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, Options{AffinityKey: []byte("key")}, 1, 1)
+		var cookie string
+		for cookie == "" {
+			if l := pick(t, f, Request{}); l.Member().Name == "b" {
+				cookie = l.SetCookie().Value
+			}
+		}
+		if err := f.Drain("b", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		next, err := New(Options{Name: "shop", AffinityKey: []byte("key"), Members: f.opt.Members[:1]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.Restore(f)
+		if l := pick(t, f, Request{Cookie: cookie}); l.Member().Name != "b" {
+			t.Error("the old farm lost a session")
+		}
+		if l := pick(t, next, Request{Cookie: cookie}); l.Member().Name != "a" {
+			t.Error("the new farm uses a member that it has not")
+		}
+		ended := f.Ended("b")
+		time.Sleep(time.Minute + time.Second)
+		select {
+		case <-ended:
+		default:
+			t.Error("the drain of a member that is gone has no end")
+		}
+		if next.Ended("b") != nil {
+			t.Error("the new farm knows a member that it has not")
+		}
+	})
 }
 
 func TestSessionsAreBounded(t *testing.T) {
@@ -420,13 +690,13 @@ func TestNeverUsesWhatItMustNot(t *testing.T) {
 			t.Fatal(err)
 		}
 		names := rapid.SampledFrom([]string{"a", "b", "c"})
-		cookie := ""
+		cookie, home, usable := "", "", map[string]bool{}
 		t.Repeat(map[string]func(*rapid.T){
 			"drain":  func(t *rapid.T) { _ = f.Drain(names.Draw(t, "m"), time.Hour) },
 			"resume": func(t *rapid.T) { _ = f.Resume(names.Draw(t, "m")) },
 			"remove": func(t *rapid.T) { _ = f.Remove(names.Draw(t, "m")) },
-			"good":   func(t *rapid.T) { f.SetHealth(names.Draw(t, "m"), good) },
-			"bad":    func(t *rapid.T) { f.SetHealth(names.Draw(t, "m"), bad) },
+			"good":   func(t *rapid.T) { m := names.Draw(t, "m"); usable[m] = true; f.SetHealth(m, good) },
+			"bad":    func(t *rapid.T) { m := names.Draw(t, "m"); usable[m] = false; f.SetHealth(m, bad) },
 			"pick": func(t *rapid.T) {
 				before := f.Snapshot()
 				r := Request{Cookie: cookie, ClientIP: netip.AddrFrom4([4]byte{1, 1, 1, byte(rapid.IntRange(0, 5).Draw(t, "ip"))})}
@@ -444,6 +714,14 @@ func TestNeverUsesWhatItMustNot(t *testing.T) {
 					cookie = c.Value
 				}
 				for _, m := range before.Members {
+					if m.Name == home && m.Mode != Removed && usable[home] && l.Member().Name != home {
+						t.Fatalf("the session moved from %+v to %s by %s", m, l.Member().Name, l.Reason())
+					}
+				}
+				if f.opt.Affinity == CookieAffinity {
+					home = l.Member().Name
+				}
+				for _, m := range before.Members {
 					if m.Name == l.Member().Name && (m.Mode == Removed || !m.Usable && l.Reason() != "affinity") {
 						t.Fatalf("picked %+v by %s", m, l.Reason())
 					}
@@ -451,10 +729,8 @@ func TestNeverUsesWhatItMustNot(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				counted := map[*standing]int{}
-				for _, s := range f.sessions.byKey {
-					if !s.seen.IsZero() {
-						counted[s.member]++
-					}
+				for _, at := range f.sessions.places {
+					counted[f.sessions.all[at].member]++
 				}
 				for _, m := range f.members {
 					if m.sessions != counted[m.standing] {
@@ -479,6 +755,18 @@ func TestConcurrentUse(t *testing.T) {
 				switch name := string(rune('a' + (i+j)%3)); j % 50 {
 				case 10:
 					_ = f.Drain(name, time.Hour)
+				case 15:
+					_ = f.Drain(name, time.Microsecond) // runs out while others pick
+				case 35:
+					next, err := New(f.opt)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					next.Restore(f)
+					if l, err := next.Pick(Request{}); err == nil {
+						l.Done(Outcome{})
+					}
 				case 20:
 					_ = f.Remove(name)
 				case 30:
@@ -532,13 +820,18 @@ func BenchmarkPick(b *testing.B) {
 	}
 }
 
-// FuzzCookie: whatever a client sends, nothing panics and nothing but our own cookies counts.
+// FuzzCookie: whatever a client sends, nothing panics, and what counts is exactly what the farm would have written.
 func FuzzCookie(f *testing.F) {
 	farm := newFarm(f, Options{AffinityKey: []byte("key")}, 1, 1)
-	mine := pick(f, farm, Request{}).SetCookie().Value
-	f.Add(mine)
+	f.Add(pick(f, farm, Request{}).SetCookie().Value)
+	f.Add(strings.Repeat("A", cookieText))
 	f.Fuzz(func(t *testing.T, value string) {
-		if l := pick(t, farm, Request{Cookie: value}); value != mine && l.Reason() == "affinity" {
+		l := pick(t, farm, Request{Cookie: value})
+		c, ok := farm.cookies.read(value, time.Now())
+		if ok != (l.Reason() == "affinity") {
+			t.Errorf("%q is read as %v, but picked by %s", value, ok, l.Reason())
+		}
+		if ok && farm.cookies.make(c.member, c.session, false, c.issued).Value != value {
 			t.Errorf("%q counts as a cookie", value)
 		}
 	})

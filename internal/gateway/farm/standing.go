@@ -8,13 +8,12 @@ import (
 	"gatehouse/internal/state"
 )
 
-// book holds what changes over time. Farms of one name share it over reloads, so that a lease that began under the old
-// configuration is counted and ended under the new one.
+// book holds what changes over time beside the members' standings. Farms of one name share it over reloads, so that a
+// lease that began under the old configuration is counted and ended under the new one.
 type book struct {
-	mu        sync.Mutex
-	standings map[string]*standing // by the member's name
-	sessions  sessions
-	window    window
+	mu       sync.Mutex // guards the standings too
+	sessions sessions
+	window   window
 }
 
 // standing is what is known of a member.
@@ -33,34 +32,7 @@ type standing struct {
 	sessions int
 }
 
-func newBook() *book { return &book{standings: map[string]*standing{}, sessions: newSessions()} }
-
-// standing returns the member's standing, making it. The mutex is held.
-func (b *book) standing(name string) *standing {
-	s := b.standings[name]
-	if s == nil {
-		s = &standing{mode: Active, ended: make(chan struct{})}
-		b.standings[name] = s
-	}
-	return s
-}
-
-// keepOnly forgets members that are no longer in the configuration, with their sessions. What is under way at them ends
-// by itself. The mutex is held.
-func (b *book) keepOnly(members []Member) {
-	keep := map[string]bool{}
-	for _, m := range members {
-		keep[m.Name] = true
-	}
-	for name, s := range b.standings {
-		if keep[name] {
-			continue
-		}
-		b.sessions.drop(s)
-		s.stopTimer()
-		delete(b.standings, name)
-	}
-}
+func newStanding() *standing { return &standing{mode: Active, ended: make(chan struct{})} }
 
 // UnknownMember is the error of an order for a member that the farm does not have.
 type UnknownMember struct{ Farm, Member string }
@@ -73,13 +45,12 @@ func (e *UnknownMember) Error() string {
 func (f *Farm) with(member string, change func(*standing)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, m := range f.members {
-		if m.Name == member {
-			change(m.standing)
-			return nil
-		}
+	m := f.named(member)
+	if m == nil {
+		return &UnknownMember{Farm: f.opt.Name, Member: member}
 	}
-	return &UnknownMember{Farm: f.opt.Name, Member: member}
+	change(m.standing)
+	return nil
 }
 
 // SetHealth takes over what the member's verifier says. A member that the farm does not have is ignored: verifiers and
@@ -94,12 +65,16 @@ func (f *Farm) SetHealth(member string, h Health) {
 }
 
 // Drain sends no new sessions to the member. Those that it has go on until the deadline, after which it is removed; 0 is
-// the farm's own deadline. Without affinity there are no sessions, and only requests under way go on.
+// the farm's own deadline. Without affinity there are no sessions, and only requests under way go on. A drain that is under
+// way gets the new deadline; a member that is removed stays so.
 func (f *Farm) Drain(member string, deadline time.Duration) error {
 	if deadline <= 0 {
 		deadline = f.opt.DrainTimeout
 	}
 	return f.with(member, func(s *standing) {
+		if s.mode == Removed {
+			return
+		}
 		s.activate()
 		s.mode, s.deadline = Draining, time.Now().Add(deadline)
 		var timer *time.Timer
@@ -166,8 +141,11 @@ const coldest = 0.1
 
 // warmth is the share of its weight that the member gets: it grows over the time of a slow start from a tenth to 1.
 func (s *standing) warmth(now time.Time, slowStart time.Duration) float64 {
+	if s.warming.IsZero() {
+		return 1
+	}
 	since := now.Sub(s.warming)
-	if s.warming.IsZero() || since >= slowStart {
+	if since >= slowStart {
 		return 1
 	}
 	return max(coldest, float64(since)/float64(slowStart))
@@ -222,6 +200,9 @@ func (w *window) slot(now time.Time) *struct {
 func (w *window) request(now time.Time) { w.slot(now).requests++ }
 
 func (w *window) retry(now time.Time, percent int) bool {
+	if percent <= 0 {
+		return false
+	}
 	requests, retries := 0, 0
 	for _, s := range w.seconds {
 		if now.Unix()-s.at < windowSeconds {
