@@ -16,7 +16,7 @@ func configCommand(env *Env) *cobra.Command {
 		Use:   "config",
 		Short: "Check, show and describe the configuration file",
 		Args:  configArgs(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(_ *cobra.Command, _ []string) error {
 			return usageError(errors.New("name what to do: config check FILE, config show FILE or config schema"))
 		},
 	}

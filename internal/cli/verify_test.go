@@ -33,7 +33,7 @@ func TestVerify(t *testing.T) {
 	mux.HandleFunc("/moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/good", http.StatusFound) })
 	mux.HandleFunc("/colour", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "/\x1b[31m")
-		w.WriteHeader(302)
+		w.WriteHeader(http.StatusFound)
 	})
 	mux.HandleFunc("/host", func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != "shop.example" {

@@ -79,7 +79,7 @@ func openToAll(what, file string, mode fs.FileMode) string {
 
 // readBounded reads a regular file, or a pipe, of at most limit bytes.
 func readBounded(name string, limit int64) ([]byte, fs.FileMode, error) {
-	f, err := os.Open(name) //nolint:gosec // the operator names the file
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -92,10 +92,10 @@ func (s *Size) UnmarshalText(text []byte) error {
 		}
 	}
 	n, err := strconv.ParseUint(number, 10, 63)
-	if err != nil || int64(n) > math.MaxInt64/factor { //nolint:gosec // ParseUint keeps it below 1<<63
+	if err != nil || int64(n) > math.MaxInt64/factor {
 		return errSize
 	}
-	*s = Size(int64(n) * factor) //nolint:gosec // as above
+	*s = Size(int64(n) * factor)
 	return nil
 }
 

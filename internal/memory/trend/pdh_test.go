@@ -205,7 +205,8 @@ func brief(f Finding) string {
 		}
 		b.WriteString(mark + e.Rule + " " + strconv.FormatFloat(e.Value, 'g', 3, 64) + " ")
 		if e.Rule == "shape" {
-			b.WriteString(e.Text[strings.Index(e.Text, "("):] + " ")
+			_, shape, _ := strings.Cut(e.Text, "(")
+			b.WriteString("(" + shape + " ")
 		}
 	}
 	return b.String()

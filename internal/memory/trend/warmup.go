@@ -17,11 +17,6 @@ const (
 	loga                // slowing: log(1 + age/tau)
 )
 
-// growing shapes end in growth, and the others in none or in ever less.
-func (k kind) growing() bool {
-	return k == line || k == late || k == bent || k == expLine || k == driven
-}
-
 // nested says that stop is grow with its last growth taken away.
 func nested(stop, grow kind) bool {
 	return stop == flat || stop == expo && grow == expLine || stop == ramp && grow == bent
