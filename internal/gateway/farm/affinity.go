@@ -35,9 +35,8 @@ func (f *Farm) identify(r Request, now time.Time) identity {
 		if !r.ClientIP.IsValid() {
 			return identity{} // a peer without an address: a member is chosen by balance
 		}
-		client := r.ClientIP.Unmap().WithZone("") // the same client whether or not the listener speaks both families
-		bytes := client.As16()
-		return identity{sticky: true, known: true, session: xxhash.Sum64(bytes[:]), client: client}
+		address := r.ClientIP.As16() // the same for an IPv4 client whether or not the listener speaks both families
+		return identity{sticky: true, known: true, session: xxhash.Sum64(address[:]), client: r.ClientIP}
 	case CookieAffinity:
 		if c, ok := f.cookies.read(r.Cookie, now); ok {
 			return identity{sticky: true, known: true, session: c.session, home: c.member, issued: c.issued}
@@ -145,7 +144,7 @@ func (c *cookies) read(text string, now time.Time) (cookie, bool) {
 	if n, err := c.text.Decode(value[:], encoded[:]); err != nil || n != cookieLength {
 		return cookie{}, false
 	}
-	if [4]byte(value[:4]) != c.keyID {
+	if [4]byte(value[:4]) != c.keyID { // of another key or farm: not worth an HMAC
 		return cookie{}, false
 	}
 	var sum [sha256.Size]byte

@@ -304,6 +304,8 @@ func TestCookieOutlivesTheTable(t *testing.T) {
 	}
 }
 
+const base64Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
 func TestCookieOfAnotherFarm(t *testing.T) {
 	f := newFarm(t, Options{AffinityKey: []byte("key")}, 1, 1)
 	other, err := New(Options{Name: "other", AffinityKey: []byte("key"), Members: f.opt.Members})
@@ -337,9 +339,18 @@ func TestForgedCookiesAreNone(t *testing.T) {
 	other := newFarm(t, Options{AffinityKey: []byte("another key")}, 1, 1)
 	mine := pick(t, f, Request{}).SetCookie().Value
 	foreign := pick(t, other, Request{}).SetCookie().Value
-	flipped := []byte(mine)
-	flipped[3] ^= 1
-	for name, value := range map[string]string{"foreign": foreign, "flipped": string(flipped), "short": mine[:10], "noise": strings.Repeat("!", len(mine))} {
+	values := map[string]string{"foreign": foreign, "short": mine[:10], "long": mine + "A", "noise": strings.Repeat("!", len(mine))}
+	for i := range mine { // the last letter has bits that do not count in base64
+		for _, letter := range "ABCDQgw" {
+			flipped := []byte(mine)
+			if flipped[i] = byte(letter); string(flipped) != mine {
+				values[fmt.Sprintf("letter %d made %c", i, letter)] = string(flipped)
+			}
+		}
+	}
+	last := strings.IndexByte(base64Letters, mine[len(mine)-1])
+	values["bits beyond the end"] = mine[:len(mine)-1] + string(base64Letters[last^1])
+	for name, value := range values {
 		if l := pick(t, f, Request{Cookie: value}); l.Reason() != "balance" || l.SetCookie() == nil {
 			t.Errorf("%s cookie: by %s", name, l.Reason())
 		}
@@ -410,6 +421,14 @@ func TestSourceIPClientsStayWhileDraining(t *testing.T) {
 			if l := pick(t, f, Request{ClientIP: netip.AddrFrom4([4]byte{10, 9, 0, i})}); l.Member().Name != "b" {
 				t.Fatal("an unknown client was sent to a draining member")
 			}
+		}
+		next, err := New(f.opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.Restore(f)
+		if l := pick(t, next, Request{ClientIP: known}); l.Member().Name != "a" {
+			t.Errorf("after a reload a known client was sent to %s by %s", l.Member().Name, l.Reason())
 		}
 		time.Sleep(61 * time.Second)
 		if l := pick(t, f, Request{ClientIP: known}); l.Member().Name != "b" {
@@ -526,6 +545,42 @@ func TestResumeStopsTheDeadline(t *testing.T) {
 	})
 }
 
+// TestLateDeadlineDoesNothing: a deadline that passes while an order to resume holds the lock comes too late.
+func TestLateDeadlineDoesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, Options{}, 1)
+		if err := f.Drain("a", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		f.mu.Lock()
+		time.Sleep(time.Minute)
+		f.members[0].activate()
+		f.mu.Unlock()
+		synctest.Wait()
+		if mode := f.Snapshot().Members[0].Mode; mode != Active {
+			t.Errorf("%s after it was resumed", mode)
+		}
+	})
+}
+
+func TestResumedMemberStartsSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, Options{SlowStart: time.Minute}, 1)
+		for _, order := range []error{f.Resume("a"), f.Drain("a", time.Hour)} {
+			if w := f.Snapshot().Members[0].SlowStart; order != nil || w != 1 {
+				t.Errorf("%v, share %v", order, w)
+			}
+		}
+		if err := f.Resume("a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(15 * time.Second)
+		if w := f.Snapshot().Members[0].SlowStart; w != 0.25 {
+			t.Errorf("share %v", w)
+		}
+	})
+}
+
 func TestSlowStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, Options{Affinity: NoAffinity, SlowStart: time.Minute}, 1, 1)
@@ -564,6 +619,9 @@ func TestRetryBudget(t *testing.T) {
 		}
 		time.Sleep(windowSeconds * time.Second)
 		spread(t, f, 500)
+		for range 100 {
+			pick(t, f, Request{Tried: []string{"nobody"}}) // a second try is not another request
+		}
 		if n := allowed(); n != 100 {
 			t.Errorf("%d retries for 500 requests at 20 %%", n)
 		}

@@ -80,6 +80,9 @@ func TestSessionsAreATable(t *testing.T) {
 						t.Fatalf("%d sessions counted, there are %d", m.sessions, count[m])
 					}
 				}
+				if len(model) == 0 && cap(table.all) > 0 {
+					t.Fatal("an empty table keeps memory")
+				}
 				newer, linked := none, 0
 				for at := table.newest; at != none; newer, at = at, table.all[at].older {
 					if linked++; table.all[at].newer != newer || linked > limit {

@@ -126,6 +126,7 @@ func TestRefusals(t *testing.T) {
 		{"encoded backslash that leaves", "x.test", "/public/..%5cadmin/", 400, ""},
 		{"escaped parameter that hides dots", "x.test", "/public/..%3bx/admin/", 400, ""},
 		{"parameter cut before decoding", "x.test", "/public/..;%2f/admin/", 400, ""},
+		{"parameter cut before decoding leaves, cut after it stays", "x.test", "/public/..;%2fpublic/admin/", 400, ""},
 		{"parameter that hides the first segment", "x.test", "/;x/admin/", 400, ""},
 		{"parameter that hides an exact path", "x.test", "/public/admin;x", 400, ""},
 		{"overlong dots", "x.test", "/public/%c0%ae%c0%ae/admin/", 400, ""},
@@ -135,6 +136,7 @@ func TestRefusals(t *testing.T) {
 		{"only a dot", ".", "/public/", 400, ""},
 		{"two final dots", "x.test..", "/public/", 400, ""},
 		{"empty label", "x..test", "/public/", 400, ""},
+		{"long name", strings.Repeat("a.", 130) + "test", "/public/", 400, ""},
 		{"long label", strings.Repeat("a", 64) + ".test", "/public/", 400, ""},
 		{"port out of range", "x.test:65536", "/public/", 400, ""},
 		{"address with a zone", "[fe80::1%25eth0]", "/public/", 400, ""},
@@ -147,6 +149,30 @@ func TestRefusals(t *testing.T) {
 			got := table.Decide(h)
 			if got.Status != test.status || got.Rule != test.rule || (got.Status != 0) != (got.Reason != "") {
 				t.Errorf("decided %+v\n%s", got, strings.Join(table.Explain(h), "\n"))
+			}
+		})
+	}
+}
+
+// TestEachReadingCounts: each order of merging slashes and removing dot segments, and cutting parameters before decoding,
+// can be the only reading that leads elsewhere.
+func TestEachReadingCounts(t *testing.T) {
+	tests := []struct{ name, elsewhere, path string }{
+		{"merged", "/a/x/../", "/a//x/../b"},
+		{"resolved", "/y//", "/y/x//../..//b"},
+		{"merged, then resolved", "/b/", "/y/x//../..//b/"},
+		{"resolved, then merged", "/y/b/", "/y/x//../..//b/"},
+		{"parameters cut, then decoded", "/b/", "/y/..;%2fy/b%2fx"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			rules := []*paths{{exact: map[string]*entry{}}}
+			rules[0].insert("/", &entry{rule: 1})
+			rules[0].insert(test.elsewhere, &entry{rule: 2}) // more than a rule may say
+			traits, _, _ := examine(test.path)
+			h := &hosts{any: rules[0]}
+			if _, wrong := h.agree(nil, test.path, traits); wrong == "" {
+				t.Error("not refused")
 			}
 		})
 	}

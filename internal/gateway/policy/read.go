@@ -197,7 +197,7 @@ func decoded(buf []byte, path string, step int, cut bool) []byte {
 		if mustEscape(d) || step >= decodeAll || step == decodeOthers && !separates(d) {
 			buf = append(buf, d)
 		} else {
-			buf = append(buf, '%', upper(path[i+1]), upper(path[i+2]))
+			buf = append(buf, path[i:i+3]...)
 		}
 		i += 2
 	}
@@ -241,14 +241,6 @@ func hex(c byte) int {
 		return int(c|0x20-'a') + 10
 	}
 	return -1
-}
-
-// upper returns a hexadecimal digit in upper case: escapes are equal in either (RFC 3986, section 2.1).
-func upper(c byte) byte {
-	if c >= 'a' {
-		return c - 0x20
-	}
-	return c
 }
 
 // merge makes one slash of several, in place.
