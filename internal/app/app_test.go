@@ -46,6 +46,8 @@ type gateway struct {
 	console string
 	members []*member
 	log     bytes.Buffer
+	systemd *net.UnixConn // hears what gatehouse tells systemd
+	stop    func()        // ends gatehouse; more than once is once
 }
 
 // member is a server of the farm, in the test's own process.
@@ -81,19 +83,27 @@ func start(t *testing.T) *gateway {
 	}
 	g.config = filepath.Join(g.dir, "gatehouse.yaml")
 	g.configure("")
+	systemd := &net.UnixAddr{Name: filepath.Join(g.dir, "systemd"), Net: "unixgram"}
+	var err error
+	if g.systemd, err = net.ListenUnixgram("unixgram", systemd); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(os.Args[0], "run", "-c", g.config)
-	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "NOTIFY_SOCKET="+systemd.Name)
 	cmd.Stderr = &g.log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	g.stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		err := cmd.Wait()
-		http.DefaultClient.CloseIdleConnections()
-		if err != nil {
+		if err := cmd.Wait(); err != nil {
 			t.Errorf("gatehouse ended: %v", err)
 		}
+	})
+	t.Cleanup(func() {
+		g.stop()
+		_ = g.systemd.Close()
+		http.DefaultClient.CloseIdleConnections()
 		if t.Failed() {
 			t.Logf("its log:\n%s", g.log.String())
 		}
@@ -354,15 +364,15 @@ func (g *gateway) samples() int {
 // supervisor holds.
 func TestKilledEdgeComesBack(t *testing.T) {
 	g := start(t)
-	if out, errs, code := g.gatehouse("farm", "drain", "shop", "a"); code != 0 || !strings.Contains(out, "draining") {
+	if out, errs, code := g.gatehouse("farm", "drain", "shop", "a", "--deadline", "1h"); code != 0 || !strings.Contains(out, "draining") {
 		t.Fatalf("drain: %d %s%s", code, out, errs)
 	}
 	g.kill("edge")
 	if err := visit(http.DefaultClient, g.site); err != nil {
 		t.Errorf("after the edge came back: %v", err)
 	}
-	if m := g.farm().Members[0]; m.Mode != farm.Draining {
-		t.Errorf("the restarted edge forgot the drain: %+v", m)
+	if m := g.farm().Members[0]; m.Mode != farm.Draining || time.Until(*m.Deadline) > time.Hour {
+		t.Errorf("the restarted edge forgot the drain or its deadline: %+v", m)
 	}
 	served := g.members[0].served.Load()
 	for range 20 {
@@ -445,6 +455,43 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestSystemd: what systemd is told of a start, a reload by SIGHUP and a stop (sd_notify(3)).
+func TestSystemd(t *testing.T) {
+	g := start(t)
+	s, err := g.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.hears("READY=1")
+	g.configure("connectivity_verifiers: {console: {tcp: \"" + g.console + "\"}}\n")
+	if err := syscall.Kill(s.PID, syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	g.hears("RELOADING=1\nMONOTONIC_USEC=")
+	g.hears("READY=1")
+	if all, err := get[[]state.Status](g, "verify", "/verifiers"); err != nil || len(all) != 4 {
+		t.Errorf("after SIGHUP: %v, %d verifiers", err, len(all))
+	}
+	g.stop()
+	g.hears("STOPPING=1")
+	if left, _ := filepath.Glob(filepath.Join(g.dir, "state", "*.sock")); len(left) > 0 {
+		t.Errorf("sockets left: %v", left)
+	}
+}
+
+// hears waits for the next thing that systemd is told.
+func (g *gateway) hears(want string) {
+	g.t.Helper()
+	if err := g.systemd.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		g.t.Fatal(err)
+	}
+	heard := make([]byte, 1024)
+	n, err := g.systemd.Read(heard)
+	if err != nil || !strings.HasPrefix(string(heard[:n]), want) {
+		g.t.Fatalf("systemd heard %q (%v), want %q", heard[:n], err, want)
+	}
+}
+
 // TestConsoleAndMetrics: the console shows the farm and one page has every worker's metrics.
 func TestConsoleAndMetrics(t *testing.T) {
 	g := start(t)
@@ -462,8 +509,8 @@ func TestConsoleAndMetrics(t *testing.T) {
 			return err == nil && resp.StatusCode == http.StatusOK && strings.Contains(string(body), want)
 		})
 	}
-	processes, err := get[[]watch.Process](g, "watch", "/processes")
-	if err != nil || len(processes) < 4 {
-		t.Errorf("watched processes: %v %+v", err, processes)
-	}
+	g.await("four watched processes", func() bool {
+		processes, err := get[[]watch.Process](g, "watch", "/processes")
+		return err == nil && len(processes) == 4
+	})
 }

@@ -34,7 +34,6 @@ type edgePart struct {
 
 	mu    sync.Mutex
 	farms map[string]*farm.Farm
-	saved map[string]map[string]farm.Mode // what edgeFile holds
 }
 
 // edgeFile keeps what operators have said of members, so that a member being drained is not used again because edge
@@ -43,14 +42,11 @@ func (w *worker) edgeFile() string { return filepath.Join(w.State, "edge.json") 
 
 func newEdge(w *worker) (part, error) {
 	p := &edgePart{worker: w, verify: api.NewClient("verify", supervisor.SocketPath(w.State, Verify))}
-	p.saved = p.loadModes()
 	cfg, farms, err := p.configure(w.cfg)
 	if err != nil {
 		return nil, err
 	}
-	for name, f := range farms {
-		p.applyModes(name, f)
-	}
+	p.applyOrders(farms)
 	p.farms = farms
 	p.edge, err = edge.New(edge.Options{Config: cfg, Name: "gatehouse", Log: w.log, DrainTimeout: 25 * time.Second})
 	if err != nil {
@@ -165,7 +161,7 @@ func (p *edgePart) memberAction(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.log.Info("member "+action, "farm", r.PathValue("farm"), "member", member, "deadline", deadline)
-	if err := p.saveModes(); err != nil {
+	if err := p.saveOrders(); err != nil {
 		p.log.Error("member's mode will not survive a restart", "error", err)
 	}
 	api.Reply(w, f.Snapshot())
@@ -339,52 +335,67 @@ func (p *edgePart) affinityKey(cfg config.WebFarm) ([]byte, error) {
 	return key, writeFile(path, key)
 }
 
-// loadModes reads what saveModes wrote; without the file, or with a damaged one, every member is active.
-func (p *edgePart) loadModes() map[string]map[string]farm.Mode {
-	modes := map[string]map[string]farm.Mode{}
+// order is what an operator has said of a member.
+type order struct {
+	Mode     farm.Mode  `json:"mode"`
+	Deadline *time.Time `json:"deadline,omitempty"` // of a drain
+}
+
+// loadOrders reads what saveOrders wrote, by farm and member; without the file, or with a damaged one, there are none.
+func (p *edgePart) loadOrders() map[string]map[string]order {
+	var orders map[string]map[string]order
 	data, err := os.ReadFile(p.edgeFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		return modes
+		return nil
 	}
 	if err == nil {
-		err = json.Unmarshal(data, &modes)
+		err = json.Unmarshal(data, &orders)
 	}
 	if err != nil {
 		p.log.Error("members' modes are lost, all are active", "error", err)
-		return map[string]map[string]farm.Mode{}
+		return nil
 	}
-	return modes
+	return orders
 }
 
-func (p *edgePart) saveModes() error {
-	modes := map[string]map[string]farm.Mode{}
+func (p *edgePart) saveOrders() error {
+	orders := map[string]map[string]order{}
 	for _, f := range p.snapshots() {
 		for _, m := range f.Members {
 			if m.Mode == farm.Active {
 				continue
 			}
-			if modes[f.Name] == nil {
-				modes[f.Name] = map[string]farm.Mode{}
+			if orders[f.Name] == nil {
+				orders[f.Name] = map[string]order{}
 			}
-			modes[f.Name][m.Name] = m.Mode
+			orders[f.Name][m.Name] = order{Mode: m.Mode, Deadline: m.Deadline}
 		}
 	}
-	data, err := json.Marshal(modes)
+	data, err := json.Marshal(orders)
 	if err != nil {
 		return fmt.Errorf("save members' modes: %w", err)
 	}
 	return writeFile(p.edgeFile(), data)
 }
 
-// applyModes puts a farm's members where the operator had them. A drain begins again with its whole time.
-func (p *edgePart) applyModes(name string, f *farm.Farm) {
-	for member, mode := range p.saved[name] {
-		switch mode {
-		case farm.Draining:
-			_ = f.Drain(member, 0) // a member that is gone has no mode
-		case farm.Removed:
+// applyOrders puts members where the operators had them before this process began. A drain keeps its deadline; one that
+// has passed meanwhile removes the member.
+func (p *edgePart) applyOrders(farms map[string]*farm.Farm) {
+	for name, members := range p.loadOrders() {
+		f := farms[name]
+		if f == nil {
+			continue
+		}
+		for member, o := range members {
+			left := time.Duration(0)
+			if o.Deadline != nil {
+				left = time.Until(*o.Deadline)
+			}
+			if o.Mode == farm.Draining && left > 0 {
+				_ = f.Drain(member, left) // a member that is gone has no mode
+				continue
+			}
 			_ = f.Remove(member)
-		case farm.Active:
 		}
 	}
 }

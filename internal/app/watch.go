@@ -165,7 +165,7 @@ func (p *watchPart) workers(ctx context.Context) ([]watch.Worker, error) {
 	}
 	own := []watch.Worker{{Role: supervisorName, PID: s.PID}}
 	for _, w := range s.Workers {
-		if w.PID != 0 && w.State == "ready" {
+		if w.PID != 0 && w.State != "draining" {
 			own = append(own, watch.Worker{Role: w.Role, PID: w.PID, Runtime: p.runtime(w.Role)})
 		}
 	}

@@ -33,27 +33,37 @@ func (t *target) flags(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVarP(&t.file, "config", "c", "", "configuration file, to learn the state folder from")
 }
 
-// client returns a client for the supervisor or a worker.
-func (t *target) client(name string) (*api.Client, error) {
-	state := t.state
-	if state == "" {
-		state = t.env.Getenv("GATEHOUSE_STATE")
+// ask runs f with a client for the supervisor or a worker.
+func (t *target) ask(name string, f func(*api.Client) error) error {
+	state, err := t.stateFolder()
+	if err != nil {
+		return err
 	}
-	if state == "" && t.file != "" {
+	client := api.NewClient(name, supervisor.SocketPath(state, name))
+	defer client.Close()
+	return f(client)
+}
+
+// stateFolder is the one that a flag, the environment or a configuration names, else the default.
+func (t *target) stateFolder() (string, error) {
+	if t.state != "" {
+		return t.state, nil
+	}
+	if state := t.env.Getenv("GATEHOUSE_STATE"); state != "" {
+		return state, nil
+	}
+	if t.file != "" {
 		cfg, err := loadConfig(t.env, t.file)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		state = cfg.State
+		return cfg.State, nil
 	}
-	if state == "" {
-		defaults, err := config.Parse("defaults", nil, "", t.env.Getenv)
-		if err != nil {
-			return nil, err
-		}
-		state = defaults.State
+	defaults, err := config.Parse("defaults", nil, "", t.env.Getenv)
+	if err != nil {
+		return "", err
 	}
-	return api.NewClient(name, supervisor.SocketPath(state, name)), nil
+	return defaults.State, nil
 }
 
 func statusCommand(env *Env) *cobra.Command {
@@ -64,13 +74,9 @@ func statusCommand(env *Env) *cobra.Command {
 		Short: "Show the workers: pids, memory, uptime, restarts",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := t.client("supervisor")
-			if err != nil {
-				return err
-			}
-			defer client.Close()
 			var status supervisor.Status
-			if err := client.Get(cmd.Context(), "/status", &status); err != nil {
+			err := t.ask("supervisor", func(c *api.Client) error { return c.Get(cmd.Context(), "/status", &status) })
+			if err != nil {
 				return err
 			}
 			if format == "json" {
@@ -136,12 +142,7 @@ func reloadCommand(env *Env) *cobra.Command {
 		Short: "Read the configuration again; when it is wrong, say why and keep the running one",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := t.client("supervisor")
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			err = client.Post(cmd.Context(), "/reload", nil, nil)
+			err := t.ask("supervisor", func(c *api.Client) error { return c.Post(cmd.Context(), "/reload", nil, nil) })
 			var refused *api.Error
 			if errors.As(err, &refused) {
 				_, _ = fmt.Fprintln(env.Stderr, refused.Message)
@@ -166,13 +167,11 @@ func recycleCommand(env *Env) *cobra.Command {
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: app.Roles(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := t.client("supervisor")
-			if err != nil {
-				return err
-			}
-			defer client.Close()
 			var status supervisor.Status
-			if err := client.Post(cmd.Context(), "/recycle?worker="+url.QueryEscape(args[0]), nil, &status); err != nil {
+			err := t.ask("supervisor", func(c *api.Client) error {
+				return c.Post(cmd.Context(), "/recycle?worker="+url.QueryEscape(args[0]), nil, &status)
+			})
+			if err != nil {
 				return err
 			}
 			return printStatus(env.Stdout, status, time.Now())
@@ -198,13 +197,9 @@ func farmListCommand(t *target) *cobra.Command {
 		Short: "Show farms with members, sessions and what the verifiers say",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := t.client(app.Edge)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
 			var farms []farm.Snapshot
-			if err := client.Get(cmd.Context(), "/farms", &farms); err != nil {
+			err := t.ask(app.Edge, func(c *api.Client) error { return c.Get(cmd.Context(), "/farms", &farms) })
+			if err != nil {
 				return err
 			}
 			if len(args) == 1 {
@@ -239,13 +234,11 @@ func farmActionCommand(t *target, action, short string) *cobra.Command {
 		Short: short,
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := t.client(app.Edge)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
 			var f farm.Snapshot
-			if err := client.Post(cmd.Context(), app.MemberPath(args[0], args[1], action, deadline), nil, &f); err != nil {
+			err := t.ask(app.Edge, func(c *api.Client) error {
+				return c.Post(cmd.Context(), app.MemberPath(args[0], args[1], action, deadline), nil, &f)
+			})
+			if err != nil {
 				return err
 			}
 			return printFarms(t.env.Stdout, []farm.Snapshot{f})
