@@ -257,9 +257,9 @@ func (g *gateway) load() (stop func() (requests int64, failures []string)) {
 	var requests atomic.Int64
 	var mu sync.Mutex
 	var failures []string
-	for range 4 {
+	for i := range 4 { // half of them with a connection for each request, which no client repeats on another
 		clients.Go(func() {
-			client := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 0}, Timeout: 10 * time.Second}
 			defer client.CloseIdleConnections()
 			for ctx.Err() == nil {
 				requests.Add(1)
@@ -408,6 +408,29 @@ func TestDrainUnderLoad(t *testing.T) {
 	}
 	if _, errs, code := g.gatehouse("farm", "drain", "shop", "x"); code != 1 || !strings.Contains(errs, `x`) {
 		t.Errorf("drain of a member that is not there: %d %s", code, errs)
+	}
+}
+
+// TestRecycleUnderLoad: replacing the worker that carries the traffic fails no request.
+func TestRecycleUnderLoad(t *testing.T) {
+	g := start(t)
+	stop := g.load()
+	for range 5 {
+		if out, errs, code := g.gatehouse("recycle", "edge"); code != 0 {
+			t.Errorf("recycle: %d %s%s", code, out, errs)
+		}
+		served := g.members[0].served.Load()
+		g.await("traffic", func() bool { return g.members[0].served.Load() > served+50 })
+	}
+	requests, failures := stop()
+	t.Logf("%d requests over five recycles", requests)
+	if len(failures) > 0 {
+		t.Errorf("%d of %d requests failed, first: %s", len(failures), requests, failures[0])
+	}
+	for _, role := range []string{"verify", "watch"} {
+		if out, errs, code := g.gatehouse("recycle", role); code != 0 {
+			t.Errorf("recycle %s: %d %s%s", role, code, out, errs)
+		}
 	}
 }
 

@@ -258,10 +258,13 @@ func (e *Edge) drain(ctx context.Context) {
 	e.mu.Lock()
 	r := e.run
 	e.run = nil
+	stopped := make([]*listener, 0, len(e.listeners))
 	for _, l := range e.listeners {
 		l.stop()
+		stopped = append(stopped, l)
 	}
 	e.mu.Unlock()
+	settle(stopped, min(settleTime, e.drainTimeout/5))
 
 	// When the time is over, requests are told and may still say so to their clients; what remains then is closed.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.drainTimeout+lingerTimeout)
@@ -276,6 +279,24 @@ func (e *Edge) drain(ctx context.Context) {
 	e.requests.wait(context.WithoutCancel(ctx))
 	for _, route := range e.current.Load().farms {
 		route.ways.retire()
+	}
+}
+
+// settleTime is how long a drain lets connections end by themselves, with the response to their next request, before it
+// closes those without one. http.Server.Shutdown drops a request that it reads after it was called, so that it must find
+// only connections that have long been quiet.
+const settleTime = time.Second
+
+// settle waits until the listeners' connections are gone, for at most that long.
+func settle(stopped []*listener, patience time.Duration) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for _, l := range stopped {
+		select {
+		case <-l.empty:
+		case <-timer.C:
+			return
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type listener struct {
 	stats  listenerMetrics
 	done   chan struct{} // closed by stop
 	once   sync.Once
+	empty  chan struct{} // closed when it has stopped and its last connection is gone, or is no longer waited for
 
 	mu       sync.Mutex
 	settings *settings
@@ -51,7 +52,7 @@ type server struct {
 func newListener(e *Edge, cfg Listener) *listener {
 	l := &listener{
 		edge: e, name: cfg.Name, socket: cfg.Net, gate: newGate(), stats: e.metrics.listener(cfg.Name),
-		done: make(chan struct{}),
+		done: make(chan struct{}), empty: make(chan struct{}),
 	}
 	l.configure(cfg)
 	return l
@@ -123,17 +124,28 @@ func (s *server) retire(r *running) {
 	}
 }
 
-// stop ends the accept loop and retires the server. It may be called more than once.
+// stop ends the accept loop. Connections that were accepted are still served, each until its next response. It may be
+// called more than once.
 func (l *listener) stop() {
 	l.once.Do(func() {
 		close(l.done)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.server != nil {
-			l.server.retire(l.run)
+			l.server.retired.Store(true)
 		}
 		_ = l.socket.Close()
 	})
+}
+
+// settle retires the server of a listener that has stopped, once no connection is left or none is waited for any more.
+func (l *listener) settle(r *running) {
+	l.gate.drained(r.accepting.Done())
+	l.mu.Lock()
+	srv := l.server
+	l.mu.Unlock()
+	srv.retire(r)
+	close(l.empty)
 }
 
 // accept takes connections until stop. A full listener leaves them in the kernel's queue: a client that waits there costs
@@ -263,6 +275,23 @@ func (g *gate) enter(done <-chan struct{}, full func()) bool {
 		case <-g.wake:
 		case <-done:
 			return false
+		}
+	}
+}
+
+// drained waits until nobody is inside, or done is closed. Nobody may enter meanwhile.
+func (g *gate) drained(done <-chan struct{}) {
+	for {
+		g.mu.Lock()
+		inside := g.inside
+		g.mu.Unlock()
+		if inside == 0 {
+			return
+		}
+		select {
+		case <-g.wake:
+		case <-done:
+			return
 		}
 	}
 }

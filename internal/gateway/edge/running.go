@@ -39,6 +39,8 @@ func (r *running) start(l *listener) {
 			default:
 			}
 		}
+		l.stop()
+		l.settle(r)
 	})
 }
 
