@@ -37,7 +37,7 @@ type Finding struct {
 	Restarts       []time.Time `json:"restarts"`
 	Steps          []StepAt    `json:"steps"`
 	Evidence       []Evidence  `json:"evidence"`
-	DetectableRate *float64    `json:"detectable_rate,omitempty"` // bytes a day: the smallest growth that these samples could have shown
+	DetectableRate *float64    `json:"detectable_rate,omitempty"` // bytes a day: the smallest growth that these samples could have shown; nil when they are too short to show any
 	DaysNeeded     float64     `json:"days_needed"`               // how many more days would decide it, when inconclusive
 }
 

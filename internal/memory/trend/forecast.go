@@ -27,13 +27,13 @@ func (c *judgement) report() {
 	f.Evidence = append(f.Evidence, c.extra...)
 	f.Decreases = &Decreases{Ever: w.back > everBack, GivenBack: finite(w.back)}
 	if w.m == nil {
-		f.DaysNeeded = finite(math.Max(0, minHours-w.covered) / 24)
+		f.DaysNeeded = finite(c.realDays(math.Max(0, minHours-w.covered) / 24))
 		return
 	}
 	for i, b := range w.stepSizes() {
 		f.Steps = append(f.Steps, StepAt{At: c.time(w.g.t[w.steps[i]] - w.g.width/2), Bytes: finite(b)})
 	}
-	if d := c.perDay(w.detectable()); !math.IsInf(d, 0) && !math.IsNaN(d) {
+	if d := c.perDay(w.detectable()); w.covered >= minHours && !math.IsInf(d, 0) && !math.IsNaN(d) {
 		d = finite(d)
 		f.DetectableRate = &d
 	}
@@ -50,7 +50,7 @@ func (c *judgement) report() {
 		c.limit()
 	}
 	if f.Verdict == Inconclusive {
-		f.DaysNeeded = finite(w.needs())
+		f.DaysNeeded = finite(c.realDays(w.needs()))
 	}
 }
 
@@ -108,13 +108,16 @@ func endLevel(w *growth) float64 {
 	return l[len(l)-1]
 }
 
-// needs is how many real-time days of Options.Hour more would decide: the error of a slope falls with the time to the
-// power 1.5 when the noise comes back to its level, and 0.5 when it wanders.
+// needs is how many days of Options.Hour more would decide: the error of a slope falls with the time to the
+// power 1.5 when the noise comes back to its level, and 0.5 when it wanders. A log that is too short to be judged at all
+// needs what it lacks; its noise is not known well enough to say more.
 func (w *growth) needs() float64 {
 	have := w.covered / 24
-	short := math.Max(0, minHours/24-have)
+	if short := minHours/24 - have; short > 0 {
+		return short
+	}
 	if !w.test.ok || w.se <= 0 {
-		return math.Max(short, 1)
+		return 1
 	}
 	exponent := 1.5
 	if w.test.alpha == 1 {
@@ -123,10 +126,10 @@ func (w *growth) needs() float64 {
 	t := w.test.t
 	wanted := (trendLevel + power) * w.se
 	if t > 1 && t < trendLevel+power {
-		return math.Min(mostWaiting, math.Max(short, have*(math.Pow((trendLevel+power)/t, 1/exponent)-1)))
+		return math.Min(mostWaiting, have*(math.Pow((trendLevel+power)/t, 1/exponent)-1))
 	}
 	if pace := vagueRate * w.level / 24; wanted > pace && pace > 0 {
-		return math.Min(mostWaiting, math.Max(short, have*(math.Pow(wanted/pace, 1/exponent)-1)))
+		return math.Min(mostWaiting, have*(math.Pow(wanted/pace, 1/exponent)-1))
 	}
-	return math.Max(short, math.Max(0.5, have/2))
+	return math.Max(0.5, have/2)
 }

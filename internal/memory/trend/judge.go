@@ -80,7 +80,7 @@ func (c *judgement) nothing() {
 	c.finding.Verdict = Inconclusive
 	c.finding.Decreases = &Decreases{}
 	c.finding.Confidence = 0.5
-	c.finding.DaysNeeded = minHours / 24
+	c.finding.DaysNeeded = c.realDays(minHours / 24)
 	c.finding.Evidence = append(c.finding.Evidence, Evidence{Rule: "span", Threshold: minHours, Text: "there is no usable sample"})
 }
 
@@ -122,6 +122,9 @@ func (c *judgement) time(h float64) time.Time {
 	whole := math.Floor(seconds)
 	return time.Unix(c.origin.Unix()+int64(whole), int64(c.origin.Nanosecond())+int64((seconds-whole)*1e9)).In(c.origin.Location())
 }
+
+// realDays turns days of Options.Hour into real ones.
+func (c *judgement) realDays(days float64) float64 { return days * c.hour.Hours() }
 
 // perDay turns a pace per hour of Options.Hour into one per real day.
 func (c *judgement) perDay(slope float64) float64 { return slope * 86400 / c.hour.Seconds() }

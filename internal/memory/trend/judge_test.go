@@ -275,3 +275,20 @@ func BenchmarkJudge(b *testing.B) {
 		})
 	}
 }
+
+// TestDaysNeededOfAShortLog: a log that is too short lacks what it lacks, in real days whatever counts as an hour.
+func TestDaysNeededOfAShortLog(t *testing.T) {
+	for _, hour := range []time.Duration{time.Hour, 2 * time.Second} {
+		s := Series{Name: "Private Bytes"}
+		start := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+		for i := range 60 { // six hours
+			s.Times = append(s.Times, start.Add(time.Duration(i)*hour/10))
+			s.Values = append(s.Values, 1e8+float64(i%7)*4096)
+		}
+		f := Judge(Input{Process: "p", Memory: s}, Options{Hour: hour})
+		want := 12.1 / 24 * hour.Hours()
+		if f.Verdict != Inconclusive || math.Abs(f.DaysNeeded-want) > 0.1*want || f.DetectableRate != nil {
+			t.Errorf("hour of %s: %s, %v days needed, want %v", hour, f.Verdict, f.DaysNeeded, want)
+		}
+	}
+}
