@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"text/template"
 	"time"
@@ -191,7 +192,11 @@ func (d *demo) tellVerifiers(ctx context.Context) {
 				was := last[v.Verifier]
 				first := was == "" || was == state.Unknown
 				if v.State != state.Unknown && was != v.State && !(first && v.State == state.Good) {
-					d.say("verify  %s: %s (%s)", v.Verifier, v.State, v.Reason)
+					said := string(v.State) + ": " + v.Reason
+					if strings.HasPrefix(v.Reason, string(v.State)) {
+						said = v.Reason
+					}
+					d.say("verify  %s: %s", v.Verifier, said)
 				}
 				last[v.Verifier] = v.State
 			}

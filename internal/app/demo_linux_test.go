@@ -26,7 +26,7 @@ func TestDemoNamesTheLeak(t *testing.T) {
 	if len(named) != 1 || !strings.Contains(named[0], "LEAK    leaking (pid ") || !strings.Contains(named[0], "It reaches its limit of 1 GiB") {
 		t.Errorf("named: %q\nin\n%s", named, strings.Join(said, "\n"))
 	}
-	for _, want := range []string{"verify  shop/b: slow", "member b is quick again"} {
+	for _, want := range []string{"verify  shop/b: slow: HTTP 200 OK", "member b is quick again"} {
 		if !slices.ContainsFunc(said, func(line string) bool { return strings.Contains(line, want) }) {
 			t.Errorf("the demo did not say %q", want)
 		}
