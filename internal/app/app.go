@@ -4,6 +4,7 @@
 package app
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -48,10 +49,21 @@ func plan(cfg *config.Config, commit func() error) supervisor.Plan {
 			Name: consoleSocket, Network: "tcp", Address: cfg.Console.Listen,
 		})
 	}
+	edge.Settings = fmt.Sprintf("%+v", logging(cfg.Log))
+	verify.Settings = fmt.Sprintf("%+v %+v", logging(cfg.Log), cfg.Verification)
+	memory := cfg.Memory
+	memory.Processes = nil
+	watch.Settings = fmt.Sprintf("%+v %+v %+v", logging(cfg.Log), cfg.Console, memory)
 	return supervisor.Plan{
 		Roles:  []supervisor.Role{edge, verify, watch},
 		Commit: commit,
 	}
+}
+
+// logging is what of the log's settings belongs to a worker's logger.
+func logging(log config.Log) config.Log {
+	log.Access = false // the edge takes that up by itself
+	return log
 }
 
 // NewLog makes the logger that a configuration asks for, writing to standard error.

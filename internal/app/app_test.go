@@ -5,9 +5,18 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -461,6 +470,18 @@ func TestReload(t *testing.T) {
 	if requests, failures := stop(); len(failures) > 0 {
 		t.Errorf("%d of %d requests failed, first: %s", len(failures), requests, failures[0])
 	}
+	before, err := g.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.configure("verification: {history: 7}\n")
+	if out, errs, code := g.gatehouse("reload"); code != 0 {
+		t.Fatalf("reload with a setting that needs a new worker: %d %s%s", code, out, errs)
+	}
+	after, err := g.status()
+	if err != nil || after.Workers[1].PID == before.Workers[1].PID || after.Workers[0].PID != before.Workers[0].PID {
+		t.Errorf("workers before %+v\nafter %+v (%v)", before.Workers, after.Workers, err)
+	}
 	other := freePort(t)
 	text, err := os.ReadFile(g.config)
 	if err != nil {
@@ -476,6 +497,74 @@ func TestReload(t *testing.T) {
 	if err := visit(http.DefaultClient, "http://"+other); err != nil {
 		t.Errorf("the new listener: %v", err)
 	}
+}
+
+// TestHTTPS: a listener with certificates from files chooses by name and speaks HTTP/2, and is one more socket of a
+// running gateway.
+func TestHTTPS(t *testing.T) {
+	g := start(t)
+	address := freePort(t)
+	roots := x509.NewCertPool()
+	var files []string
+	for _, name := range []string{"one.test", "two.test"} {
+		certificate, key := selfSigned(t, g.dir, name, roots)
+		files = append(files, fmt.Sprintf("{certificate: %s, key: %s}", certificate, key))
+	}
+	text, err := os.ReadFile(g.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := fmt.Sprintf("web_listeners: {secure: {address: %q, tls: {certificates: [%s]}}, ", address, strings.Join(files, ", "))
+	text = bytes.Replace(text, []byte("web_listeners: {"), []byte(listener), 1)
+	if err := os.WriteFile(g.config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, errs, code := g.gatehouse("reload"); code != 0 {
+		t.Fatalf("reload: %d %s%s", code, out, errs)
+	}
+	for _, name := range []string{"one.test", "two.test"} {
+		client := &http.Client{Transport: &http.Transport{
+			ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: name},
+		}}
+		resp, err := client.Get("https://" + address)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		_ = resp.Body.Close()
+		client.CloseIdleConnections()
+		if resp.StatusCode != http.StatusOK || resp.ProtoMajor != 2 || resp.TLS.PeerCertificates[0].Subject.CommonName != name {
+			t.Errorf("%s: %s over %s with the certificate of %s", name, resp.Status, resp.Proto, resp.TLS.PeerCertificates[0].Subject)
+		}
+	}
+}
+
+// selfSigned writes a certificate and its key, and adds it to roots.
+func selfSigned(t *testing.T, dir, name string, roots *x509.CertPool) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	privateDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
+	chain := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := errors.Join(os.WriteFile(certificate, chain, 0o600),
+		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: privateDER}), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	roots.AppendCertsFromPEM(chain)
+	return certificate, key
 }
 
 // TestSystemd: what systemd is told of a start, a reload by SIGHUP and a stop (sd_notify(3)).
@@ -531,6 +620,14 @@ func TestConsoleAndMetrics(t *testing.T) {
 			body, err := io.ReadAll(resp.Body)
 			return err == nil && resp.StatusCode == http.StatusOK && strings.Contains(string(body), want)
 		})
+	}
+	resp, err := http.Post("http://"+g.console+"/api/farms/shop/members/b/drain?deadline=10m", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if m := g.farm().Members[1]; resp.StatusCode/100 != 2 || m.Mode != farm.Draining {
+		t.Errorf("drain by the console: %s, %+v", resp.Status, m)
 	}
 	g.await("four watched processes", func() bool {
 		processes, err := get[[]watch.Process](g, "watch", "/processes")

@@ -38,6 +38,7 @@ type role struct {
 
 	mu         sync.Mutex // guards what follows, for statuses
 	sockets    []*openSocket
+	settings   string
 	current    *process
 	state      string
 	old        []*process // draining
@@ -48,14 +49,15 @@ type role struct {
 
 // order asks run for a reload or a recycle; run answers on done.
 type order struct {
-	sockets []*openSocket // nil: keep
-	recycle bool
-	done    chan error // buffered
+	sockets  []*openSocket // nil: keep these and the settings
+	settings string
+	recycle  bool
+	done     chan error // buffered
 }
 
 func newRole(plan Role, opt *Options, sockets []*openSocket) *role {
 	return &role{
-		name: plan.Name, exclusive: plan.Exclusive, opt: opt, sockets: sockets, state: starting,
+		name: plan.Name, exclusive: plan.Exclusive, opt: opt, sockets: sockets, settings: plan.Settings, state: starting,
 		orders: make(chan order), quit: make(chan struct{}), ended: make(chan struct{}), firstReady: make(chan struct{}),
 	}
 }
@@ -265,16 +267,16 @@ func (r *role) becameReady(p *process) {
 
 func (r *role) take(o order) {
 	if o.sockets != nil {
-		r.note(func() { r.sockets = o.sockets })
+		r.note(func() { r.sockets, r.settings = o.sockets, o.settings })
 	}
 }
 
-// reload makes the worker read its configuration again; with other sockets it is recycled instead.
-func (r *role) reload(ctx context.Context, sockets []*openSocket) error {
+// reload makes the worker read its configuration again; with other sockets or settings it is recycled instead.
+func (r *role) reload(ctx context.Context, sockets []*openSocket, settings string) error {
 	r.mu.Lock()
-	same := sameSockets(r.sockets, sockets)
+	same := sameSockets(r.sockets, sockets) && r.settings == settings
 	r.mu.Unlock()
-	return r.ask(ctx, order{sockets: sockets, recycle: !same})
+	return r.ask(ctx, order{sockets: sockets, settings: settings, recycle: !same})
 }
 
 func (r *role) recycle(ctx context.Context) error { return r.ask(ctx, order{recycle: true}) }

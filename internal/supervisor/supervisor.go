@@ -32,6 +32,8 @@ type Role struct {
 	// Exclusive says that two workers of the role cannot run at once, because they would share a file. A recycle then
 	// stops the old one before it starts the new one; the sockets stay open meanwhile, so that requests wait.
 	Exclusive bool
+	// Settings stands for what a running worker cannot take up by a reload. When it differs the worker is recycled.
+	Settings string
 }
 
 // Plan is what a configuration means to the supervisor.
@@ -166,7 +168,7 @@ func (s *Supervisor) announce(ctx context.Context) {
 }
 
 // Reload reads the configuration again. When it is wrong, or a socket of it cannot be opened, the running configuration
-// stays and the error says why. Roles whose sockets are the same reload in place; the others are recycled.
+// stays and the error says why. Roles whose sockets and settings are the same reload in place; the others are recycled.
 func (s *Supervisor) Reload(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
@@ -206,7 +208,7 @@ func (s *Supervisor) reload(ctx context.Context) error {
 	}
 	var failures []error
 	for i, r := range s.roles {
-		if err := r.reload(ctx, s.socketsOf(plan.Roles[i])); err != nil {
+		if err := r.reload(ctx, s.socketsOf(plan.Roles[i]), plan.Roles[i].Settings); err != nil {
 			failures = append(failures, fmt.Errorf("worker %s: %w", r.name, err))
 		}
 	}

@@ -329,6 +329,28 @@ func TestOtherSocketsRecycle(t *testing.T) {
 	}
 }
 
+func TestOtherSettingsRecycle(t *testing.T) {
+	h := start(t)
+	a, _ := h.ask(0)
+	b, _ := h.ask(1)
+	h.plan.Roles = append([]Role{}, h.plan.Roles...)
+	h.plan.Roles[1].Settings = "other"
+	for range 2 { // the second time they are the same
+		if err := h.Reload(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now, _ := h.ask(0); now != a {
+		t.Error("the worker whose settings stayed was replaced")
+	}
+	if now, _ := h.ask(1); now == b {
+		t.Error("the worker whose settings changed was not replaced")
+	}
+	if got := h.Status().Workers[1].Generation; got != 2 {
+		t.Errorf("generation %d", got)
+	}
+}
+
 func TestRecycleLosesNoRequest(t *testing.T) {
 	h := start(t)
 	stop := make(chan struct{})
