@@ -4,16 +4,18 @@
 GO      ?= go
 BIN     := bin/gatehouse
 LINT    := bin/golangci-lint
-# Peers of the tests, from Debian's packages. Without root the tests that need one skip and say so.
-PEERS   := chromium wrk
+# What the tests want beside Go, from Debian's packages: a C compiler for the race detector, peers to talk to. Without
+# root the tests that need one skip and say so.
+PEERS   := gcc libc6-dev chromium
 
-.PHONY: demo test ci build vet lint peers generated bench fuzz clean help
+.PHONY: demo test ci build vet lint peers generated bench load fuzz clean help
 
 demo: build ## see gatehouse do its job, on loopback, until Ctrl-C
 	./$(BIN) demo
 
 test: peers ## run the whole suite
-	$(GO) test -race -shuffle=on ./...
+	@command -v gcc >/dev/null || echo "test: no C compiler, so without the race detector" >&2
+	$(GO) test $$(command -v gcc >/dev/null && echo -race) -shuffle=on ./...
 
 build: ## build bin/gatehouse, without cgo
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/gatehouse
@@ -40,6 +42,10 @@ generated: ## generate what is generated, and fail when that was stale
 
 bench: ## the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+load: build ## wrk through a farm while a member is drained and workers are killed: errors must be none
+	@scripts/peers wrk
+	@scripts/load ./$(BIN)
 
 fuzz: ## each fuzz target for half a minute
 	@scripts/fuzz 30s

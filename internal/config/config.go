@@ -10,7 +10,8 @@ import "time"
 // command line use for the thing.
 type Config struct {
 	// State is the folder for the workers' sockets, the history and what must survive a restart. Only the user that runs
-	// gatehouse may enter it. Default: /var/lib/gatehouse for root, else gatehouse in $XDG_STATE_HOME (~/.local/state).
+	// gatehouse may enter it. Default: systemd's $STATE_DIRECTORY, else /var/lib/gatehouse for root, else gatehouse in
+	// $XDG_STATE_HOME (~/.local/state).
 	State string `yaml:"state" format:"folder"`
 	// Log says how gatehouse logs to standard error.
 	Log Log `yaml:"log"`

@@ -89,13 +89,17 @@ func complete(cfg *Config, c *collector, env func(string) string) {
 	}
 }
 
-// stateFolder is where state is kept when the file does not say (XDG Base Directory Specification 0.8 for users).
+// stateFolder is where state is kept when the file does not say: where systemd made a folder for it (StateDirectory= in
+// systemd.exec(5)), else the system's or the user's place (XDG Base Directory Specification 0.8).
 func stateFolder(env func(string) string) (string, error) {
 	if runtime.GOOS == "windows" {
 		if data := env("ProgramData"); data != "" {
 			return filepath.Join(data, "gatehouse"), nil
 		}
 		return `C:\ProgramData\gatehouse`, nil
+	}
+	if dir, _, _ := strings.Cut(env("STATE_DIRECTORY"), ":"); filepath.IsAbs(dir) {
+		return dir, nil
 	}
 	if os.Geteuid() == 0 {
 		return "/var/lib/gatehouse", nil

@@ -14,3 +14,11 @@ func TestMemberVerifierOfAFarmWithout(t *testing.T) {
 		t.Errorf("own verifier %+v", own)
 	}
 }
+
+func TestStateFolderOfAService(t *testing.T) {
+	env := map[string]string{"STATE_DIRECTORY": "/var/lib/private/gatehouse:/var/lib/other", "XDG_STATE_HOME": "/home/x"}
+	cfg, err := Parse("file", nil, "/", func(name string) string { return env[name] })
+	if err != nil || cfg.State != "/var/lib/private/gatehouse" {
+		t.Errorf("state %q, %v", cfg.State, err)
+	}
+}
