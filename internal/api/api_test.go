@@ -66,7 +66,7 @@ func TestDocuments(t *testing.T) {
 		t.Errorf("nonsense: %v", err)
 	}
 	if err := NewClient("verify", filepath.Join(t.TempDir(), "none")).Get(t.Context(), "/", &got); err == nil ||
-		!strings.Contains(err.Error(), "verify does not answer") {
+		!strings.HasPrefix(err.Error(), "verify does not answer on /") {
 		t.Errorf("no socket: %v", err)
 	}
 }

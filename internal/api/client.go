@@ -15,8 +15,9 @@ import (
 
 // Client speaks to one process. It is safe for concurrent use and keeps at most two idle connections; Close ends them.
 type Client struct {
-	name string
-	http *http.Client
+	name   string
+	socket string
+	http   *http.Client
 }
 
 // NewClient returns a client for the process named name (for error messages) that listens on the unix socket.
@@ -29,7 +30,7 @@ func NewClient(name, socket string) *Client {
 		MaxIdleConnsPerHost: 2,
 		DisableCompression:  true,
 	}
-	return &Client{name: name, http: &http.Client{Transport: transport}}
+	return &Client{name: name, socket: socket, http: &http.Client{Transport: transport}}
 }
 
 // Close ends idle connections.
@@ -83,7 +84,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body io.Reader) (*
 	if err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) && op.Op == "dial" {
-			return nil, fmt.Errorf("%s does not answer: %w", c.name, op.Err)
+			return nil, fmt.Errorf("%s does not answer on %s: %w", c.name, c.socket, op.Err)
 		}
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}

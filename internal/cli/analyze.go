@@ -32,7 +32,7 @@ Exit code 0 when the files were read and judged, whatever the verdicts; 2 when a
   gatehouse analyze --format json perflog.csv`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError(errors.New("analyze: name at least one log file"))
+				return usageError(errors.New("name at least one log file"))
 			}
 			return nil
 		},

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -43,6 +44,7 @@ func Run(ctx context.Context, env *Env) int {
 	root.SetErr(env.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	root.AddCommand(commands(env)...)
+	strict(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -55,6 +57,32 @@ func Run(ctx context.Context, env *Env) int {
 		_, _ = fmt.Fprintf(env.Stderr, "gatehouse: %v\n", exit.err)
 	}
 	return exit.code
+}
+
+// strict makes a wrong number of arguments, an unknown one or an unknown command a wrong call.
+func strict(cmd *cobra.Command) {
+	check := cmd.Args
+	if !cmd.Runnable() {
+		check = func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q", args[0])
+			}
+			return nil
+		}
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	if check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				name := strings.TrimPrefix(cmd.CommandPath()+": ", "gatehouse ")
+				return usageError(fmt.Errorf("%s%w; see %s --help", strings.TrimPrefix(name, "gatehouse: "), err, cmd.CommandPath()))
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		strict(sub)
+	}
 }
 
 // commands lists every command; each is made in the file of its name.

@@ -15,7 +15,7 @@ func configCommand(env *Env) *cobra.Command {
 	parent := &cobra.Command{
 		Use:   "config",
 		Short: "Check, show and describe the configuration file",
-		Args:  configArgs(0),
+		Args:  cobra.ExactArgs(0),
 		RunE: func(_ *cobra.Command, _ []string) error {
 			return usageError(errors.New("name what to do: config check FILE, config show FILE or config schema"))
 		},
@@ -27,13 +27,13 @@ func configCommand(env *Env) *cobra.Command {
 			Long: "Reads a configuration file with every file that it refers to and prints each mistake as file:line:column.\n" +
 				"Nothing is started and nothing is contacted. Remarks on what is allowed but looks like a mistake are printed\n" +
 				"as warnings and do not change the exit code.",
-			Args: configArgs(1),
+			Args: cobra.ExactArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error { return configCheck(env, args[0]) },
 		},
 		&cobra.Command{
 			Use:   "show FILE",
 			Short: "Print the effective values, defaults included; secrets are never printed",
-			Args:  configArgs(1),
+			Args:  cobra.ExactArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
 				cfg, err := loadConfig(env, args[0])
 				if err != nil {
@@ -46,7 +46,7 @@ func configCommand(env *Env) *cobra.Command {
 		&cobra.Command{
 			Use:   "schema",
 			Short: "Print the JSON schema of the file, for editors",
-			Args:  configArgs(0),
+			Args:  cobra.ExactArgs(0),
 			RunE: func(*cobra.Command, []string) error {
 				_, err := env.Stdout.Write(config.Schema())
 				return err
@@ -54,16 +54,6 @@ func configCommand(env *Env) *cobra.Command {
 		},
 	)
 	return parent
-}
-
-// configArgs asks for n arguments; any other number is a wrong call.
-func configArgs(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := cobra.ExactArgs(n)(cmd, args); err != nil {
-			return usageError(fmt.Errorf("%s: %w", cmd.CommandPath(), err))
-		}
-		return nil
-	}
 }
 
 func configCheck(env *Env, file string) error {

@@ -72,7 +72,7 @@ func statusCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the workers: pids, memory, uptime, restarts",
-		Args:  cobra.NoArgs,
+		Args:  cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var status supervisor.Status
 			err := t.ask("supervisor", func(c *api.Client) error { return c.Get(cmd.Context(), "/status", &status) })
@@ -140,7 +140,7 @@ func reloadCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Read the configuration again; when it is wrong, say why and keep the running one",
-		Args:  cobra.NoArgs,
+		Args:  cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := t.ask("supervisor", func(c *api.Client) error { return c.Post(cmd.Context(), "/reload", nil, nil) })
 			var refused *api.Error

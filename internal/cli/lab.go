@@ -25,7 +25,7 @@ func labMemberCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "member",
 		Short: "A server for a farm",
-		Args:  cobra.NoArgs,
+		Args:  cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := supervisor.Lifeline(cmd.Context(), env.Stdin)
 			defer stop()
@@ -47,7 +47,7 @@ func labLeakCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "leak",
 		Short: "A program that leaks",
-		Args:  cobra.NoArgs,
+		Args:  cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := supervisor.Lifeline(cmd.Context(), env.Stdin)
 			defer stop()
@@ -67,7 +67,7 @@ func labWarmUpCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "warm-up",
 		Short: "A program that only warms up",
-		Args:  cobra.NoArgs,
+		Args:  cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := supervisor.Lifeline(cmd.Context(), env.Stdin)
 			defer stop()

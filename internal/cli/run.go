@@ -19,7 +19,7 @@ func runCommand(env *Env) *cobra.Command {
 
 SIGHUP reads the configuration again; when it is wrong the running one stays, and
 "gatehouse status" says why.`,
-		Args: cobra.NoArgs,
+		Args: cobra.ExactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(env, file)
 			if err != nil {
