@@ -8,7 +8,7 @@ LINT    := bin/golangci-lint
 # root the tests that need one skip and say so.
 PEERS   := gcc libc6-dev chromium
 
-.PHONY: demo test ci build vet lint peers generated bench load fuzz clean help
+.PHONY: demo test ci build vet lint peers generated bench load soak fuzz clean help
 
 demo: build ## see gatehouse do its job, on loopback, until Ctrl-C
 	./$(BIN) demo
@@ -46,6 +46,10 @@ bench: ## the benchmarks
 load: build ## wrk through a farm while a member is drained and workers are killed: errors must be none
 	@scripts/peers wrk
 	@scripts/load ./$(BIN)
+
+soak: build ## run for MINUTES (default 20) under load; our own verdict on our own workers must not be leak
+	@scripts/peers wrk
+	@scripts/soak ./$(BIN) $(or $(MINUTES),20)
 
 fuzz: ## each fuzz target for half a minute
 	@scripts/fuzz 30s

@@ -93,6 +93,8 @@ func commands(env *Env) []*cobra.Command {
 		reloadCommand(env),
 		recycleCommand(env),
 		farmCommand(env),
+		verifiersCommand(env),
+		memoryCommand(env),
 		analyzeCommand(env),
 		configCommand(env),
 		demoCommand(env),

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -20,5 +22,25 @@ func TestStateFolderOfAService(t *testing.T) {
 	cfg, err := Parse("file", nil, "/", func(name string) string { return env[name] })
 	if err != nil || cfg.State != "/var/lib/private/gatehouse" {
 		t.Errorf("state %q, %v", cfg.State, err)
+	}
+}
+
+// TestReadmeConfiguration: what the first page shows works.
+func TestReadmeConfiguration(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(readme), "```yaml\n")
+	text, _, found := strings.Cut(text, "```")
+	if !found {
+		t.Fatal("the README shows no configuration")
+	}
+	cfg, err := Parse("README.md", []byte(text), "/", func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Warnings()) > 0 || len(cfg.WebFarms["shop"].Members) != 2 || strings.Count(text, "\n") > 5 {
+		t.Errorf("%v\n%+v", cfg.Warnings(), cfg.WebFarms)
 	}
 }

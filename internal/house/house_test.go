@@ -18,7 +18,7 @@ import (
 // others. What a package needs of a peer it declares itself, and app plugs the peer in.
 var table = map[string]string{
 	"cmd/gatehouse": "cli",
-	"cli":           "app api analyze config farm lab perflog reach schedule state supervisor trend words httpcheck icmpcheck tcpcheck",
+	"cli":           "app api analyze config farm lab perflog reach schedule state supervisor trend watch words httpcheck icmpcheck tcpcheck",
 	"app": `api config console lab procmem series state supervisor trend watch words
 		edge farm policy schedule httpcheck icmpcheck tcpcheck`,
 
