@@ -491,6 +491,9 @@ func TestReload(t *testing.T) {
 	if err := os.WriteFile(g.config, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if out, _, code := g.gatehouse("explain", g.site+"/x"); code != 0 || !strings.Contains(out, "rule shop takes it") {
+		t.Errorf("explain: %d %s", code, out)
+	}
 	if out, errs, code := g.gatehouse("reload"); code != 0 {
 		t.Fatalf("reload with another listener: %d %s%s", code, out, errs)
 	}

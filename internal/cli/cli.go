@@ -93,6 +93,7 @@ func commands(env *Env) []*cobra.Command {
 		reloadCommand(env),
 		recycleCommand(env),
 		farmCommand(env),
+		explainCommand(env),
 		verifiersCommand(env),
 		memoryCommand(env),
 		analyzeCommand(env),

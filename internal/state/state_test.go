@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -86,27 +85,6 @@ func TestTimingsJSONKeepsMicroseconds(t *testing.T) {
 			t.Fatalf("got %v, want %v from %s", got, want, data)
 		}
 	})
-}
-
-func TestRollUp(t *testing.T) {
-	got := RollUp([]Status{
-		{Verifier: "a", Group: Web, State: Good},
-		{Verifier: "b", Group: Web, State: Refused},
-		{Verifier: "c", Group: DNS, State: Good},
-		{Verifier: "d", Group: "printers", State: Slow},
-	})
-	want := []GroupStatus{
-		{Group: ActiveDirectory, State: Unknown, States: map[State]int{}},
-		{Group: DHCP, State: Unknown, States: map[State]int{}},
-		{Group: DNS, State: Good, Verifiers: 1, States: map[State]int{Good: 1}},
-		{Group: PublishedServers, State: Unknown, States: map[State]int{}},
-		{Group: Web, State: Refused, Verifiers: 2, States: map[State]int{Good: 1, Refused: 1}},
-		{Group: Others, State: Unknown, States: map[State]int{}},
-		{Group: "printers", State: Slow, Verifiers: 1, States: map[State]int{Slow: 1}},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("roll-up (-want +got):\n%s", diff)
-	}
 }
 
 func TestGraded(t *testing.T) {

@@ -240,9 +240,6 @@ func (s *Schedule) Snapshot() []state.Status {
 	return all
 }
 
-// Groups returns each verifier group with its worst state.
-func (s *Schedule) Groups() []state.GroupStatus { return state.RollUp(s.Snapshot()) }
-
 // History returns the results kept of a verifier, newest last; false when there is no verifier of that name.
 func (s *Schedule) History(name string) ([]state.Result, bool) {
 	s.mu.Lock()

@@ -212,9 +212,6 @@ func TestTransitionsAndStatus(t *testing.T) {
 		if got.State != state.AuthenticationRequired || !got.Usable || got.Checks < 5 || got.Failures != 2 || got.Kind != "http" || got.Target != "http://m/" || got.Farm != "f" || got.Member != "m" {
 			t.Errorf("got %+v", got)
 		}
-		if g := s.Groups()[4]; g.Group != state.Web || g.State != state.AuthenticationRequired || g.Verifiers != 1 {
-			t.Errorf("group %+v", g)
-		}
 		results, ok := s.History("f/m")
 		if !ok || len(results) != int(got.Checks) || results[1].State != state.Refused || !slices.Equal(results[1].Evidence, []string{"one", "two"}) {
 			t.Errorf("history %+v", results)
