@@ -86,7 +86,8 @@ func newMember(t *testing.T, name string) *member {
 func start(t *testing.T) *gateway {
 	t.Helper()
 	g := &gateway{t: t, dir: t.TempDir()}
-	g.site, g.console = "http://"+freePort(t), freePort(t)
+	free := freePorts(t, 2)
+	g.site, g.console = "http://"+free[0], free[1]
 	for _, name := range []string{"a", "b", "c"} {
 		g.members = append(g.members, newMember(t, name))
 	}
@@ -165,14 +166,18 @@ memory: {interval: 200ms, look: 1s}
 	}
 }
 
-func freePort(t *testing.T) string {
+// freePorts returns addresses that nobody listens on, each another.
+func freePorts(t *testing.T, n int) (addresses []string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range n {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ln.Close() }()
+		addresses = append(addresses, ln.Addr().String())
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
+	return addresses
 }
 
 // await polls until something holds.
@@ -482,7 +487,7 @@ func TestReload(t *testing.T) {
 	if err != nil || after.Workers[1].PID == before.Workers[1].PID || after.Workers[0].PID != before.Workers[0].PID {
 		t.Errorf("workers before %+v\nafter %+v (%v)", before.Workers, after.Workers, err)
 	}
-	other := freePort(t)
+	other := freePorts(t, 1)[0]
 	text, err := os.ReadFile(g.config)
 	if err != nil {
 		t.Fatal(err)
@@ -506,7 +511,7 @@ func TestReload(t *testing.T) {
 // running gateway.
 func TestHTTPS(t *testing.T) {
 	g := start(t)
-	address := freePort(t)
+	address := freePorts(t, 1)[0]
 	roots := x509.NewCertPool()
 	var files []string
 	for _, name := range []string{"one.test", "two.test"} {

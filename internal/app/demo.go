@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -263,12 +264,14 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 func (d *demo) startPrograms() error {
-	var err error
-	for _, name := range []string{"a", "b", "c", "intranet"} {
-		m := &demoMember{Name: name}
-		if m.Address, err = freePort(""); err != nil {
-			return err
-		}
+	names := []string{"a", "b", "c", "intranet"}
+	free, err := freeAddresses(append([]string{d.Console, d.Farm}, make([]string, len(names))...))
+	if err != nil {
+		return err
+	}
+	d.Console, d.Farm, d.site = free[0], free[1], "http://"+free[1]
+	for i, name := range names {
+		m := &demoMember{Name: name, Address: free[2+i]}
 		if m.process, err = d.startMember(m); err != nil {
 			return err
 		}
@@ -277,14 +280,7 @@ func (d *demo) startPrograms() error {
 	if d.leaking, err = d.startLab("leak", "--rate", "512KiB"); err != nil {
 		return err
 	}
-	if d.warming, err = d.startLab("warm-up", "--total", "48MiB", "--time-constant", "15s"); err != nil {
-		return err
-	}
-	if d.Console, err = freePort(d.Console); err != nil {
-		return err
-	}
-	d.Farm, err = freePort(d.Farm)
-	d.site = "http://" + d.Farm
+	d.warming, err = d.startLab("warm-up", "--total", "48MiB", "--time-constant", "15s")
 	return err
 }
 
@@ -351,18 +347,20 @@ func (p *labProcess) end() {
 	})
 }
 
-// freePort returns the wanted address when it is free, else one on loopback that is.
-func freePort(want string) (string, error) {
-	if want != "" {
-		if ln, err := net.Listen("tcp", want); err == nil {
-			return ln.Addr().String(), ln.Close()
+// freeAddresses returns for each wanted address itself when nobody listens there, else, and for "", another on loopback.
+func freeAddresses(wanted []string) (free []string, err error) {
+	for _, want := range wanted {
+		ln, err := net.Listen("tcp", cmp.Or(want, "127.0.0.1:0"))
+		if err != nil {
+			ln, err = net.Listen("tcp", "127.0.0.1:0")
 		}
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer func() { _ = ln.Close() }() // when all are found, so that each is another
+		free = append(free, ln.Addr().String())
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	return ln.Addr().String(), ln.Close()
+	return free, nil
 }
 
 // demoConfig is the demo's configuration; it is what an operator would write, with a quicker clock.

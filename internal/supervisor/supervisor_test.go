@@ -131,10 +131,11 @@ func start(t *testing.T) *house {
 	h := &house{t: t, state: t.TempDir(), notice: make(chan string, 100)}
 	h.config = filepath.Join(h.state, "config")
 	h.write("one")
-	for _, name := range []string{"a", "b"} {
+	free := freeAddresses(t, 2)
+	for i, name := range []string{"a", "b"} {
 		h.plan.Roles = append(h.plan.Roles, Role{Name: name, Exclusive: name == "b", Sockets: []Socket{
 			{Name: "api", Network: "unix", Address: SocketPath(h.state, name)},
-			{Name: "web/" + name, Network: "tcp", Address: freeAddress(t)},
+			{Name: "web/" + name, Network: "tcp", Address: free[i]},
 		}})
 	}
 	h.plan.Commit = func() error { return nil }
@@ -213,14 +214,18 @@ func (h *house) ask(role int) (pid int, config string) {
 	return pid, rest
 }
 
-func freeAddress(t *testing.T) string {
+// freeAddresses returns addresses that nobody listens on, each another.
+func freeAddresses(t *testing.T, n int) (addresses []string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range n {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ln.Close() }()
+		addresses = append(addresses, ln.Addr().String())
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
+	return addresses
 }
 
 func TestKilledWorkerComesBackAndTheOtherGoesOn(t *testing.T) {
@@ -312,7 +317,7 @@ func TestOtherSocketsRecycle(t *testing.T) {
 	a, _ := h.ask(0)
 	b, _ := h.ask(1)
 	roles := append([]Role{}, h.plan.Roles...)
-	roles[0].Sockets = []Socket{roles[0].Sockets[0], {"web/other", "tcp", freeAddress(t)}}
+	roles[0].Sockets = []Socket{roles[0].Sockets[0], {"web/other", "tcp", freeAddresses(t, 1)[0]}}
 	closed := h.plan.Roles[0].Sockets[1].Address
 	h.plan.Roles = roles
 	if err := h.Reload(context.Background()); err != nil {

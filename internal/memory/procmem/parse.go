@@ -146,7 +146,7 @@ func parseRollup(text []byte) (rollup, error) {
 		case "Pss":
 			pss++
 			return &r.pss
-		case "Private_Clean", "Private_Dirty", "Private_Hugetlb":
+		case "Private_Dirty", "Private_Hugetlb": // clean pages are a file's, and the kernel drops them at will
 			private++
 			return &r.private
 		case "SwapPss":

@@ -53,7 +53,7 @@ SwapPss:              32 kB
 
 func TestParseRollup(t *testing.T) {
 	got, err := parseRollup([]byte(rollupText))
-	want := rollup{pss: 383 << 10, private: 228 << 10, swapPSS: 32 << 10}
+	want := rollup{pss: 383 << 10, private: 124 << 10, swapPSS: 32 << 10}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}

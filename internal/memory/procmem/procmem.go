@@ -27,7 +27,7 @@ type Counter uint8
 const (
 	RSS              Counter = iota // resident memory; the working set on Windows
 	PSS                             // resident memory with each shared page divided among its holders (Linux)
-	Private                         // what only this process holds, swapped-out memory included; PrivateUsage on Windows
+	Private                         // what only this process holds and no file backs, swapped-out memory included; PrivateUsage on Windows
 	Virtual                         // address space
 	Swap                            // swapped out
 	Threads                         //

@@ -60,7 +60,7 @@ func help(c procmem.Counter) string {
 	case procmem.PSS:
 		return "Resident and swapped memory with shared pages divided among their holders."
 	case procmem.Private:
-		return "Memory that only this process holds, swapped-out memory included."
+		return "Memory that only this process holds and no file backs, swapped-out memory included."
 	case procmem.Virtual:
 		return "Address space."
 	case procmem.Swap:
