@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -97,8 +96,7 @@ func listen(want Socket) (*os.File, error) {
 			return nil, fmt.Errorf("listen on %s: %w", want.Address, err)
 		}
 	}
-	var config net.ListenConfig
-	ln, err := config.Listen(context.Background(), want.Network, want.Address)
+	ln, err := net.Listen(want.Network, want.Address)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", want.Name, err)
 	}

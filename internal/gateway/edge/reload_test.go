@@ -219,6 +219,48 @@ func testDrain(t *testing.T, r *rig, ask func(*rig) *http.Response, asked, relea
 }
 
 // What does not end in time is closed.
+// taken is how many connections are inside, and the accept loop while it waits for the next.
+func (g *gate) taken() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inside
+}
+
+// TestDrainAnswersQuietConnections: a client that was connected before the drain and asks while it is under way gets its
+// answer, and is told that the connection ends; one that never asked before, too.
+func TestDrainAnswersQuietConnections(t *testing.T) {
+	m := memberServer(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "done") })
+	r := newRig(t, []string{m.URL}, edged(func(o *Options) { o.DrainTimeout = time.Minute }))
+	const request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	kept, fresh := r.dial(), r.dial()
+	_, _ = io.WriteString(kept, request)
+	first, err := http.ReadResponse(bufio.NewReader(kept), nil)
+	if err != nil || first.Close {
+		t.Fatalf("before the drain: %v, %+v", err, first)
+	}
+	eventually(t, "both connections are inside, and the accept loop waits", func() bool { return r.edge.listeners["web"].gate.taken() >= 3 })
+	stopped := make(chan struct{})
+	go func() {
+		r.stop()
+		close(stopped)
+	}()
+	eventually(t, "the listener is closed", func() bool {
+		c, err := net.Dial("tcp", r.addr)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	})
+	for name, conn := range map[string]net.Conn{"kept": kept, "fresh": fresh} {
+		_, _ = io.WriteString(conn, request)
+		has(t, untilClosed(t, conn), "HTTP/1.1 200", "Connection: close", "done")
+		if t.Failed() {
+			t.Fatalf("the %s connection", name)
+		}
+	}
+	<-stopped
+}
+
 func TestDrainTimeout(t *testing.T) {
 	asked := make(chan struct{})
 	m := memberServer(t, func(_ http.ResponseWriter, r *http.Request) {

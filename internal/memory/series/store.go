@@ -157,8 +157,6 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Aside lists the folders that Open set aside because they could not be read.
-func (s *Store) Aside() []string { return s.aside }
 
 func (s *Store) engineOptions() *tsdb.Options {
 	o := tsdb.DefaultOptions()

@@ -255,8 +255,8 @@ func TestHistorySurvivesSIGKILL(t *testing.T) {
 	if err != nil || len(got) != 1 || len(got[0].Values) != 20 {
 		t.Errorf("after the writer was killed: %v, %v", got, err)
 	}
-	if len(s.Aside()) != 0 {
-		t.Errorf("set aside: %v", s.Aside())
+	if len(s.aside) != 0 {
+		t.Errorf("set aside: %v", s.aside)
 	}
 }
 
@@ -274,8 +274,8 @@ func TestLockedFolderIsNotSetAside(t *testing.T) {
 		t.Errorf("got %v when the context has ended", err)
 	}
 	kill() // Open now gets the folder
-	if s := open(t, o); len(s.Aside()) != 0 {
-		t.Errorf("set aside: %v", s.Aside())
+	if s := open(t, o); len(s.aside) != 0 {
+		t.Errorf("set aside: %v", s.aside)
 	}
 }
 
@@ -327,10 +327,10 @@ func TestDamage(t *testing.T) {
 			row.spoil(t, dir, blocks(t, dir))
 			var log bytes.Buffer
 			s := open(t, Options{Dir: dir, Now: row.now, Log: slog.New(slog.NewTextHandler(io.MultiWriter(&log), nil))})
-			if len(s.Aside()) != row.aside {
-				t.Errorf("set aside: %v, want %d", s.Aside(), row.aside)
+			if len(s.aside) != row.aside {
+				t.Errorf("set aside: %v, want %d", s.aside, row.aside)
 			}
-			for _, aside := range s.Aside() {
+			for _, aside := range s.aside {
 				stat(t, aside)
 				if !strings.Contains(log.String(), "history set aside") || !strings.Contains(log.String(), filepath.Base(aside)) {
 					t.Errorf("log: %s", log.String())
