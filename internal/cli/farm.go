@@ -23,40 +23,23 @@ func farmCommand(env *Env) *cobra.Command {
 }
 
 func farmListCommand(t *target) *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
-		Use:   "list [FARM]",
-		Short: "Show farms with members, sessions and what the verifiers say",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var farms []farm.Snapshot
-			err := t.ask(app.Edge, func(c *api.Client) error { return c.Get(cmd.Context(), "/farms", &farms) })
-			if err != nil {
-				return err
-			}
-			if len(args) == 1 {
-				if farms, err = only(farms, args[0]); err != nil {
-					return err
-				}
-			}
-			if format == "json" {
-				return printJSON(t.env.Stdout, farms)
-			}
-			return printFarms(t.env.Stdout, farms)
-		},
-	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
-	return cmd
+	return show[[]farm.Snapshot]{
+		use: "list [FARM]", short: "Show farms with members, sessions and what the verifiers say",
+		part: app.Edge, path: "/farms", keep: onlyFarm, print: printFarms,
+	}.command(t)
 }
 
-// only keeps the farm of that name.
-func only(farms []farm.Snapshot, name string) ([]farm.Snapshot, error) {
+// onlyFarm keeps the farm that the argument names, all without one.
+func onlyFarm(farms []farm.Snapshot, args []string) ([]farm.Snapshot, error) {
+	if len(args) == 0 {
+		return farms, nil
+	}
 	for _, f := range farms {
-		if f.Name == name {
+		if f.Name == args[0] {
 			return []farm.Snapshot{f}, nil
 		}
 	}
-	return nil, usageError(fmt.Errorf("no web farm %q", name))
+	return nil, usageError(fmt.Errorf("no web farm %q", args[0]))
 }
 
 func farmActionCommand(t *target, action, short string) *cobra.Command {
@@ -73,7 +56,7 @@ func farmActionCommand(t *target, action, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printFarms(t.env.Stdout, []farm.Snapshot{f})
+			return printFarms(t.env.Stdout, []farm.Snapshot{f}, time.Now())
 		},
 	}
 	if action == "drain" {
@@ -82,7 +65,7 @@ func farmActionCommand(t *target, action, short string) *cobra.Command {
 	return cmd
 }
 
-func printFarms(w io.Writer, farms []farm.Snapshot) error {
+func printFarms(w io.Writer, farms []farm.Snapshot, _ time.Time) error {
 	for i, f := range farms {
 		if i > 0 {
 			_, _ = fmt.Fprintln(w)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/internal/api"
 	"gatehouse/internal/app"
 	"gatehouse/internal/memory/trend"
 	"gatehouse/internal/memory/watch"
@@ -17,25 +16,11 @@ import (
 
 func memoryCommand(env *Env) *cobra.Command {
 	t := &target{env: env}
-	var format string
-	cmd := &cobra.Command{
-		Use:   "memory",
-		Short: "Show the watched processes and what their memory does",
-		Args:  cobra.ExactArgs(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			processes := []watch.Process{}
-			err := t.ask(app.Watch, func(c *api.Client) error { return c.Get(cmd.Context(), "/processes", &processes) })
-			if err != nil {
-				return err
-			}
-			if format == "json" {
-				return printJSON(env.Stdout, processes)
-			}
-			return printProcesses(env.Stdout, processes, time.Now())
-		},
-	}
+	cmd := show[[]watch.Process]{
+		use: "memory", short: "Show the watched processes and what their memory does",
+		part: app.Watch, path: "/processes", print: printProcesses,
+	}.command(t)
 	t.flags(cmd)
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
 	return cmd
 }
 

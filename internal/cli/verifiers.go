@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/internal/api"
 	"gatehouse/internal/app"
 	"gatehouse/internal/state"
 	"gatehouse/internal/words"
@@ -16,25 +15,11 @@ import (
 
 func verifiersCommand(env *Env) *cobra.Command {
 	t := &target{env: env}
-	var format string
-	cmd := &cobra.Command{
-		Use:   "verifiers",
-		Short: "Show the connectivity verifiers and where they stand",
-		Args:  cobra.ExactArgs(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			all := []state.Status{}
-			err := t.ask(app.Verify, func(c *api.Client) error { return c.Get(cmd.Context(), "/verifiers", &all) })
-			if err != nil {
-				return err
-			}
-			if format == "json" {
-				return printJSON(env.Stdout, all)
-			}
-			return printVerifiers(env.Stdout, all, time.Now())
-		},
-	}
+	cmd := show[[]state.Status]{
+		use: "verifiers", short: "Show the connectivity verifiers and where they stand",
+		part: app.Verify, path: "/verifiers", print: printVerifiers,
+	}.command(t)
 	t.flags(cmd)
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
 	return cmd
 }
 

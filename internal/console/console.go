@@ -61,8 +61,6 @@ type Options struct {
 	// loopback nor this host are refused, so that no page of another site can reach the console by a name that it makes
 	// point here.
 	Address string
-	// Hosts are further names by which the console may be reached.
-	Hosts []string
 	// Streams bounds how many pages may be open with live updates. 0 is 64.
 	Streams int
 	// Log receives a line for each action taken and for what goes wrong in rendering. nil logs nothing.
@@ -111,7 +109,7 @@ func New(o Options) (*Console, error) {
 		return nil, err
 	}
 	c.routes = c.apiRoutes()
-	c.handler = guard(newHosts(o.Address, o.Hosts), c.mux())
+	c.handler = guard(newHosts(o.Address), c.mux())
 	return c, nil
 }
 

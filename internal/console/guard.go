@@ -46,11 +46,8 @@ type hosts struct {
 	anyIP bool // it listens on every address: any address literal will do, which no rebinding can forge
 }
 
-func newHosts(address string, more []string) hosts {
+func newHosts(address string) hosts {
 	h := hosts{names: map[string]bool{"localhost": true}}
-	for _, name := range more {
-		h.names[hostOnly(name)] = true
-	}
 	if address == "" {
 		return h
 	}

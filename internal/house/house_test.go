@@ -18,8 +18,8 @@ import (
 // others. What a package needs of a peer it declares itself, and app plugs the peer in.
 var table = map[string]string{
 	"cmd/gatehouse": "cli",
-	"cli":           "app api analyze config farm lab perflog reach schedule state supervisor trend watch words httpcheck icmpcheck tcpcheck",
-	"app": `api config console lab procmem series state supervisor trend watch words
+	"cli":           "app api analyze config farm lab state supervisor trend watch words httpcheck icmpcheck tcpcheck",
+	"app": `api config console procmem series state supervisor trend watch words
 		edge farm policy schedule httpcheck icmpcheck tcpcheck`,
 
 	"config":              "",
@@ -102,6 +102,7 @@ func last(pkg string) string { return pkg[strings.LastIndex(pkg, "/")+1:] }
 
 func TestImports(t *testing.T) {
 	seen := map[string]bool{}
+	used := map[string]bool{}
 	for _, s := range house(t) {
 		seen[s.pkg] = true
 		allowed, known := table[s.pkg]
@@ -118,6 +119,7 @@ func TestImports(t *testing.T) {
 				t.Fatal(err)
 			}
 			own, ok := strings.CutPrefix(imported, module)
+			used[s.pkg+" "+last(own)] = true
 			if ok && !slices.Contains(strings.Fields(allowed), last(own)) {
 				t.Errorf("%s: %s may not import %s", s.path, s.pkg, imported)
 			}
@@ -126,9 +128,14 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
-	for pkg := range table {
+	for pkg, allowed := range table {
 		if !seen[pkg] {
 			t.Errorf("the table knows package %s, which is not there", pkg)
+		}
+		for _, name := range strings.Fields(allowed) {
+			if !used[pkg+" "+name] {
+				t.Errorf("the table allows %s to import %s, which it does not", pkg, name)
+			}
 		}
 	}
 }

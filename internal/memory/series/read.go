@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
@@ -118,56 +117,4 @@ func without(l labels.Labels) map[string]string {
 		}
 	})
 	return m
-}
-
-// Query evaluates PromQL at one moment. A scalar is one series without labels; a range vector gives its samples.
-func (s *Store) Query(ctx context.Context, expr string, at time.Time) ([]Series, error) {
-	q, err := s.engine.NewInstantQuery(ctx, s.db, nil, expr, at)
-	if err != nil {
-		return nil, fmt.Errorf("query series: %w", err)
-	}
-	return collect(ctx, q)
-}
-
-// QueryRange evaluates PromQL from one moment to another in steps.
-func (s *Store) QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error) {
-	if step <= 0 {
-		return nil, errors.New("query series: the step must be more than nothing")
-	}
-	q, err := s.engine.NewRangeQuery(ctx, s.db, nil, expr, from, to, step)
-	if err != nil {
-		return nil, fmt.Errorf("query series: %w", err)
-	}
-	return collect(ctx, q)
-}
-
-// collect copies a result out of the engine's memory.
-func collect(ctx context.Context, q promql.Query) ([]Series, error) {
-	defer q.Close()
-	res := q.Exec(ctx)
-	if res.Err != nil {
-		return nil, fmt.Errorf("query series: %w", res.Err)
-	}
-	switch v := res.Value.(type) {
-	case promql.Scalar:
-		return []Series{{Labels: map[string]string{}, Times: []time.Time{time.UnixMilli(v.T).UTC()}, Values: []float64{v.V}}}, nil
-	case promql.Vector:
-		all := make([]Series, 0, len(v))
-		for _, one := range v {
-			all = append(all, Series{Labels: without(one.Metric), Times: []time.Time{time.UnixMilli(one.T).UTC()}, Values: []float64{one.F}})
-		}
-		return all, nil
-	case promql.Matrix:
-		all := make([]Series, 0, len(v))
-		for _, one := range v {
-			out := Series{Labels: without(one.Metric)}
-			for _, p := range one.Floats {
-				out.Times = append(out.Times, time.UnixMilli(p.T).UTC())
-				out.Values = append(out.Values, p.F)
-			}
-			all = append(all, out)
-		}
-		return all, nil
-	}
-	return nil, fmt.Errorf("query series: an expression of type %s gives no numbers", res.Value.Type())
 }

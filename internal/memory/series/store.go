@@ -157,7 +157,6 @@ func (s *Store) Close() error {
 	return nil
 }
 
-
 func (s *Store) engineOptions() *tsdb.Options {
 	o := tsdb.DefaultOptions()
 	o.RetentionDuration = s.options.Retention.Milliseconds()

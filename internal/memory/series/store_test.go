@@ -156,35 +156,6 @@ func TestTooManySamples(t *testing.T) {
 	if _, err := s.Range(t.Context(), "m", nil, start, start.Add(time.Hour), 0); !errors.Is(err, ErrTooMany) {
 		t.Errorf("range: %v", err)
 	}
-	if _, err := s.Query(t.Context(), "m[1h]", start.Add(5*time.Minute)); err == nil || !strings.Contains(err.Error(), "too many samples") {
-		t.Errorf("query: %v", err)
-	}
-}
-
-func TestQuery(t *testing.T) {
-	s := open(t, Options{})
-	fill(t, s, 5)
-	at := start.Add(4 * time.Minute)
-	got, err := s.Query(t.Context(), `sum(m)`, at)
-	if err != nil || len(got) != 1 || got[0].Values[0] != 44 {
-		t.Errorf("vector: %v, %v", got, err)
-	}
-	got, err = s.Query(t.Context(), `1+1`, at)
-	if err != nil || len(got) != 1 || got[0].Values[0] != 2 {
-		t.Errorf("scalar: %v, %v", got, err)
-	}
-	got, err = s.QueryRange(t.Context(), `m{process="a"}*2`, start, at, 2*time.Minute)
-	if diff := cmp.Diff(map[string][]float64{"a": {0, 4, 8}}, values(got)); diff != "" || err != nil {
-		t.Errorf("range: %v (-want +got)\n%s", err, diff)
-	}
-	for _, bad := range []string{"m{", `"text"`} {
-		if got, err := s.Query(t.Context(), bad, at); err == nil {
-			t.Errorf("%s: got %v", bad, got)
-		}
-	}
-	if _, err := s.QueryRange(t.Context(), "m", start, at, 0); err == nil {
-		t.Error("a step of nothing was taken")
-	}
 }
 
 func TestHistorySurvivesClose(t *testing.T) {
