@@ -637,6 +637,24 @@ func TestConsoleAndMetrics(t *testing.T) {
 	if m := g.farm().Members[1]; resp.StatusCode/100 != 2 || m.Mode != farm.Draining {
 		t.Errorf("drain by the console: %s, %+v", resp.Status, m)
 	}
+	for _, path := range []string{"/api/processes/nobody/chart", "/api/verifiers/nobody/results"} {
+		resp, err := http.Get("http://" + g.console + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
+	resp, err = http.Post("http://"+g.console+"/api/farms/shop/members/nobody/drain", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("drain of nobody: %s", resp.Status)
+	}
 	g.await("four watched processes", func() bool {
 		processes, err := get[[]watch.Process](g, "watch", "/processes")
 		return err == nil && len(processes) == 4

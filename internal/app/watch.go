@@ -154,7 +154,11 @@ func (p *watchPart) chart(ctx context.Context, id string, span time.Duration) (w
 	if span > 0 {
 		from = to.Add(-span)
 	}
-	return p.watch.Chart(ctx, id, from, to, chartPoints)
+	chart, err := p.watch.Chart(ctx, id, from, to, chartPoints)
+	if errors.Is(err, watch.ErrUnknown) {
+		err = fmt.Errorf("%w: %w", console.ErrNotFound, err)
+	}
+	return chart, err
 }
 
 // workers tells the memory watch which processes are gatehouse's own.
